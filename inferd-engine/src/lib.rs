@@ -1,1 +1,14 @@
-//! inferd-engine
+//! What generates for inferd.
+//!
+//! A [`Resolved`](inferd_proto::Resolved) request enters a [`Backend`]; a [`TokenStream`] leaves it. Who may ask,
+//! which backend is asked and what happens when it fails is not decided here.
+//!
+//! Invariants:
+//! - A stream ends with exactly one `Done` or `Failed`; one that just ends was cut short.
+//! - Dropping a stream ends its generation and closes its connection.
+//! - No backend retries: whoever holds the request decides that.
+
+mod backend;
+pub mod mock;
+
+pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
