@@ -92,6 +92,7 @@ impl GenerateError {
 
 /// What a backend can do beyond text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own, none excludes another")]
 pub struct Capabilities {
     /// It takes images.
     pub vision: bool,

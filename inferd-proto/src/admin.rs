@@ -59,9 +59,8 @@ pub enum AdminCommand {
 }
 
 impl AdminStatus {
-    /// The frame as it travels, newline included.
-    #[must_use]
-    pub fn frame(&self) -> Vec<u8> {
+    /// The frame to send: this status beside id `admin` and type `status`.
+    pub fn frame(&self) -> impl Serialize + '_ {
         #[derive(Serialize)]
         struct Frame<'a> {
             id: &'static str,
@@ -69,9 +68,6 @@ impl AdminStatus {
             #[serde(flatten)]
             status: &'a AdminStatus,
         }
-        let mut line = serde_json::to_vec(&Frame { id: "admin", r#type: "status", status: self })
-            .expect("plain data is JSON");
-        line.push(b'\n');
-        line
+        Frame { id: "admin", r#type: "status", status: self }
     }
 }
