@@ -1,1 +1,7 @@
 //! inferd-daemon
+// pub mod backends;
+pub mod config;
+// pub mod discover;
+pub mod lock;
+pub mod paths;
+pub mod secrets;
