@@ -60,6 +60,7 @@ pub enum AdminCommand {
 
 impl AdminStatus {
     /// The frame to send: this status beside id `admin` and type `status`.
+    #[must_use]
     pub fn frame(&self) -> impl Serialize + '_ {
         #[derive(Serialize)]
         struct Frame<'a> {
