@@ -45,7 +45,8 @@ pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backen
 fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> OpenAiConfig {
     OpenAiConfig {
         api_key: secrets.of_backend(&config.name).cloned(),
-        models: config.models.clone(),
+        // The engine asks for the first of these by default; `*` is no model to ask for.
+        models: config.models.iter().filter(|model| *model != "*").cloned().collect(),
         connect_timeout: http.connect_timeout,
         first_token_timeout: http.first_token_timeout,
         idle_timeout: http.idle_timeout,
@@ -53,3 +54,6 @@ fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> OpenA
         ..OpenAiConfig::new(config.name.clone(), http.base_url.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,8 @@ async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
             tracing::warn!(name, %address, "a model server answers but has no model");
             None
         }
-        Ok(Ok(models)) => {
+        Ok(Ok(mut models)) => {
+            models.sort_by_key(|model| embeds(model));
             let engine = EngineConfig::Http(HttpConfig::new(HttpKind::OpenAi, base_url));
             Some(BackendConfig { models, ..BackendConfig::new(*name, engine) })
         }
@@ -104,6 +105,11 @@ async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
             None
         }
     }
+}
+
+/// Whether a model seems to make embeddings: the first model is the default, and that one should be able to chat.
+fn embeds(model: &str) -> bool {
+    ["embed", "minilm", "bge-"].iter().any(|part| model.contains(part))
 }
 
 /// What is served when no server answers: the mock, saying that it is one.
