@@ -73,7 +73,10 @@ fn loopback(host: OsString) -> Option<SocketAddr> {
 /// Backends for the candidates that answer, in their order, each with the models it serves.
 pub async fn find(candidates: &[Candidate]) -> Vec<BackendConfig> {
     let found = join_all(candidates.iter().map(probe)).await;
-    (0..).zip(found.into_iter().flatten()).map(|(priority, backend)| BackendConfig { priority, ..backend }).collect()
+    (0..)
+        .zip(found.into_iter().flatten())
+        .map(|(priority, backend)| BackendConfig { priority, ..backend })
+        .collect()
 }
 
 async fn probe(candidate: &Candidate) -> Option<BackendConfig> {

@@ -17,7 +17,7 @@ fn built(text: &str) -> Result<Arc<dyn Backend>, BackendError> {
 }
 
 fn question() -> Resolved {
-    let messages = vec![Message { role: Role::User, content: "hello".into(), ..Message::default() }];
+    let messages = vec![Message { role: Role::User, content: "hello".into() }];
     Resolved { messages, stream: true, ..Resolved::default() }
 }
 

@@ -76,7 +76,10 @@ async fn servers_that_answer_are_found_in_order_with_their_models() {
     let shown: Vec<_> = found.iter().map(|b| (b.name.as_str(), b.priority, b.models.join(" "))).collect();
     assert_eq!(shown, [("a", 0, "m1 m2 all-minilm".to_owned()), ("b", 1, "m3".to_owned())]);
     let EngineConfig::Http(http) = &found[0].engine else { panic!("{found:?}") };
-    assert_eq!(http, &HttpConfig::new(HttpKind::OpenAi, format!("http://{}", servers[0].0.local_addr().unwrap())));
+    assert_eq!(
+        http,
+        &HttpConfig::new(HttpKind::OpenAi, format!("http://{}", servers[0].0.local_addr().unwrap()))
+    );
 }
 
 #[tokio::test]
@@ -95,7 +98,8 @@ async fn a_server_that_is_no_model_server_is_not_used() {
 
 #[tokio::test]
 async fn servers_that_say_nothing_cost_the_time_of_one() {
-    let servers = [Server::silent().await, Server::silent().await, Server::silent().await, Server::silent().await];
+    let servers =
+        [Server::silent().await, Server::silent().await, Server::silent().await, Server::silent().await];
     let begun = Instant::now();
     assert_eq!(found(&servers).await, []);
     let took = begun.elapsed();
@@ -124,7 +128,9 @@ fn ollama_host_counts_where_it_is_on_loopback() {
     check("0.0.0.0:5000", "127.0.0.1:5000");
     check("[::1]:5000", "[::1]:5000");
     check("::1", "[::1]:11434");
-    for elsewhere in ["", "192.168.1.5", "gpu.example.com:11434", "localhost.example.com", "https://127.0.0.1"] {
+    for elsewhere in
+        ["", "192.168.1.5", "gpu.example.com:11434", "localhost.example.com", "https://127.0.0.1"]
+    {
         check(elsewhere, "elsewhere");
     }
 }
@@ -132,9 +138,10 @@ fn ollama_host_counts_where_it_is_on_loopback() {
 #[tokio::test(start_paused = true)]
 async fn the_mock_says_that_it_is_one_and_streams_it() {
     let mock = build(&fallback_mock(), &Secrets::default()).unwrap();
-    let messages = vec![Message { role: Role::User, content: "hello".into(), ..Message::default() }];
+    let messages = vec![Message { role: Role::User, content: "hello".into() }];
     let begun = Instant::now();
-    let events: Vec<_> = mock.generate(Resolved { messages, ..Resolved::default() }).await.unwrap().collect().await;
+    let events: Vec<_> =
+        mock.generate(Resolved { messages, ..Resolved::default() }).await.unwrap().collect().await;
     let tokens = events.iter().filter_map(|event| match event {
         TokenEvent::Token(token) => Some(token.as_str()),
         _ => None,
