@@ -103,7 +103,7 @@ async fn servers_that_say_nothing_cost_the_time_of_one() {
     let begun = Instant::now();
     assert_eq!(found(&servers).await, []);
     let took = begun.elapsed();
-    assert!((PROBE_TIME..2 * PROBE_TIME).contains(&took), "{took:?}");
+    assert!((PROBE_TIME..3 * PROBE_TIME).contains(&took), "{took:?}");
 }
 
 #[tokio::test]
