@@ -42,6 +42,20 @@ pub enum EngineConfig {
     Http(HttpConfig),
 }
 
+impl EngineConfig {
+    /// Its kind, as the file spells it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Mock { .. } => "mock",
+            Self::Http(http) => match http.kind {
+                HttpKind::OpenAi => "openai",
+                HttpKind::Ollama => "ollama",
+            },
+        }
+    }
+}
+
 /// A server that generates, and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
