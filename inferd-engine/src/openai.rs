@@ -26,8 +26,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::http::{Answer, Ask, Client, Clock, Origin, Redactor, Sse, Timeouts, refusal};
 pub use crate::http::BadUrl;
+use crate::http::{Answer, Ask, Client, Clock, Origin, Redactor, Sse, Timeouts, refusal};
 use crate::{Backend, Capabilities, Embedded, GenerateError, TokenStream};
 use request::Chat;
 use stream::{Form, Generation};

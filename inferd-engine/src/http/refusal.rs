@@ -107,7 +107,8 @@ fn date(text: &str) -> Option<SystemTime> {
     }
     // Days since 1970, counting years from March so that the leap day comes last.
     let (shifted_year, shifted_month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400
+    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100
+        + shifted_year / 400
         + (153 * shifted_month + 2) / 5
         + day
         - 1

@@ -42,8 +42,10 @@ impl OpenAi {
         let (input, dimensions) = (&request.input, request.dimensions);
         let texts = Texts { model, input, encoding_format: "float", dimensions };
         let answer = self.post(&self.embeddings, &texts, model).await?;
-        let vectors: Vectors = serde_json::from_slice(&answer.body.read(VECTORS_BYTES_MAX).await?)
-            .map_err(|error| GenerateError::Unavailable(format!("the vectors are not understood: {error}")))?;
+        let vectors: Vectors =
+            serde_json::from_slice(&answer.body.read(VECTORS_BYTES_MAX).await?).map_err(|error| {
+                GenerateError::Unavailable(format!("the vectors are not understood: {error}"))
+            })?;
         arrange(vectors, input.len(), model)
     }
 }

@@ -50,7 +50,10 @@ impl Reply {
     /// Reads the JSON of a chunk, or of a whole answer.
     pub(super) fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
         let chunk = serde_json::from_slice(json).map_err(|error| {
-            GenerateError::Unavailable(format!("the answer is not understood: {}", redactor.shown(&error.to_string())))
+            GenerateError::Unavailable(format!(
+                "the answer is not understood: {}",
+                redactor.shown(&error.to_string())
+            ))
         })?;
         self.take(chunk, redactor)
     }
@@ -69,18 +72,22 @@ impl Reply {
         if let (None, Some(Text(model))) = (&self.model, chunk.model) {
             self.model = Some(model.into_owned()).filter(|model| !model.is_empty());
         }
-        let Some(Choice { delta, message, finish_reason }) = chunk.choices.0 else { return Ok(Said::default()) };
+        let Some(Choice { delta, message, finish_reason }) = chunk.choices.0 else {
+            return Ok(Said::default());
+        };
         self.begun = true;
         if let (None, Some(reason)) = (self.finish, finish_reason.filter(|reason| !reason.is_empty())) {
             self.finish = Some(stop_reason(&reason.0));
         }
-        let Some(Delta { content, refusal, reasoning_content, reasoning, tool_calls }) = delta.or(message) else {
+        let Some(Delta { content, refusal, reasoning_content, reasoning, tool_calls }) = delta.or(message)
+        else {
             return Ok(Said::default());
         };
         for call in tool_calls.into_iter().flatten() {
             self.call(call)?;
         }
-        let said = |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.0.into_owned());
+        let said =
+            |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.0.into_owned());
         let thinking = said(reasoning_content).or_else(|| said(reasoning));
         let said = Said { thinking, token: said(content).or_else(|| said(refusal)) };
         let pieces = u32::from(said.thinking.is_some()) + u32::from(said.token.is_some());
@@ -114,7 +121,8 @@ impl Reply {
 
     fn call(&mut self, delta: CallDelta<'_>) -> Result<(), GenerateError> {
         let id = delta.id.filter(|id| !id.is_empty());
-        let (name, arguments) = delta.function.map_or((None, None), |function| (function.name, function.arguments));
+        let (name, arguments) =
+            delta.function.map_or((None, None), |function| (function.name, function.arguments));
         // A fragment belongs to the last call with its index, or to the last one if it has none. An id that is not
         // that call's begins another: some servers give every call the index 0, or none.
         let open = self.calls.iter().rposition(|call| delta.index.is_none() || call.index == delta.index);

@@ -61,7 +61,8 @@ impl Generation {
                 return Poll::Ready(Ok(Some(self.reply.done())));
             }
             if let Form::Events(sse) = &mut self.form
-                && let Some(event) = sse.next().map_err(|error| GenerateError::Unavailable(error.to_string()))?
+                && let Some(event) =
+                    sse.next().map_err(|error| GenerateError::Unavailable(error.to_string()))?
             {
                 match event {
                     Event::Comment => self.clock.sign_of_life(),

@@ -13,7 +13,10 @@ fn the_reason_is_found_in_all_the_usual_shapes() {
     check(r#"{"error":"no such thing"}"#, "no such thing");
     check(r#"{"message":"nope"}"#, "nope");
     check(r#"{"detail":"not here"}"#, "not here");
-    check(r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, r#"[{"loc":["body"],"msg":"field required"}]"#);
+    check(
+        r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
+        r#"[{"loc":["body"],"msg":"field required"}]"#,
+    );
     check("plain words", "plain words");
     check("<html><body>oops</body></html>", "");
     check("", "");
@@ -62,7 +65,9 @@ fn retry_after_is_seconds_or_a_date() {
     assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
     assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
     assert_eq!(wait("Thu, 29 Feb 2024 00:00:00 GMT"), Some(Duration::from_secs(1_709_164_800 - 784_111_747)));
-    for nonsense in ["soon", "-1", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Foo 1994 08:49:37 GMT", "x, 1 Jan"] {
+    for nonsense in
+        ["soon", "-1", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Foo 1994 08:49:37 GMT", "x, 1 Jan"]
+    {
         assert_eq!(wait(nonsense), None, "{nonsense}");
     }
 }
