@@ -73,15 +73,12 @@ async fn max_tokens_ends_an_answer_for_its_length() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_schema_is_obeyed() -> Result<()> {
+async fn an_answer_that_was_to_be_json_is() -> Result<()> {
     let daemon = daemon().await?;
     let mut client = LineClient::local(&daemon.socket()).await?;
-    let schema = json!({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]});
-    let format = json!({"type": "json_schema", "schema": schema});
-    let frames = ask(&mut client, json!({"response_format": format})).await?;
+    let frames = ask(&mut client, json!({"response_format": {"type": "json_object"}})).await?;
     let content = frames.last().and_then(|done| done["content"].as_str()).context("no content")?;
-    let object: Value = serde_json::from_str(content)?;
-    assert!(object["a"].is_boolean(), "{object}");
+    assert!(serde_json::from_str::<Value>(content)?.is_object(), "{content}");
     Ok(())
 }
 
