@@ -65,7 +65,9 @@ impl Connection {
     /// A JSON answer in one piece.
     pub(crate) async fn whole(&mut self, status: u16, body: &str) -> io::Result<()> {
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
         self.stream.write_all((head + body).as_bytes()).await
     }
 
@@ -76,12 +78,13 @@ impl Connection {
     }
 
     pub(crate) async fn event(&mut self, data: &str) -> io::Result<()> {
-        let event = format!("data: {data}\n\n");
-        self.stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await
+        self.stream.write_all(chunk(data).as_bytes()).await
     }
 
-    pub(crate) async fn end_events(&mut self) -> io::Result<()> {
-        self.stream.write_all(b"0\r\n\r\n").await
+    /// The last events and the end of the answer in one write.
+    pub(crate) async fn last_events(&mut self, data: &[&str]) -> io::Result<()> {
+        let chunks: String = data.iter().map(|data| chunk(data)).collect();
+        self.stream.write_all((chunks + "0\r\n\r\n").as_bytes()).await
     }
 
     /// Ends the connection as a server that crashed would.
@@ -97,4 +100,9 @@ impl Connection {
             Err(error) => error,
         }
     }
+}
+
+fn chunk(data: &str) -> String {
+    let event = format!("data: {data}\n\n");
+    format!("{:x}\r\n{event}\r\n", event.len())
 }

@@ -7,13 +7,15 @@
 #![cfg(unix)]
 
 mod daemon;
+mod home;
 mod http;
 mod line;
 mod upstream;
 
 use std::time::Duration;
 
-pub use daemon::{Daemon, Home, free_address};
+pub use daemon::Daemon;
+pub use home::{Home, free_address};
 pub use line::LineClient;
 pub use rustix::process::Signal;
 pub use upstream::{Answer, Seen, Upstream};

@@ -1,7 +1,7 @@
 //! A model server that does as it is told and remembers what was done to it.
 //!
-//! Invariants: `open` counts answers from the moment the request is read to the moment the last byte of the answer is
-//! written or the peer has closed the connection; exactly the latter are in `abandoned`.
+//! Invariants: `open` counts answers from the moment the request is read to the moment before the end of the answer is
+//! written, or else to the moment the peer has closed the connection; exactly the latter are in `abandoned`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -129,35 +129,45 @@ async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<watch::Sender<S
             connection.whole(200, &models.to_string()).await?;
             continue;
         }
-        let number = begin(&seen, &request.body);
-        let answered = answer(&mut connection, script(number, &request.body), request.wants_stream()).await;
-        end(&seen, answered.is_ok());
-        answered?;
+        let (turn, number) = Turn::begin(&seen, &request.body);
+        answer(&mut connection, turn, script(number, &request.body), request.wants_stream()).await?;
     }
     Ok(())
 }
 
-fn begin(seen: &watch::Sender<Seen>, body: &Value) -> usize {
-    let mut number = 0;
-    seen.send_modify(|seen| {
-        number = seen.requests.len();
-        seen.requests.push(body.clone());
-        seen.open += 1;
-        seen.most_open = seen.most_open.max(seen.open);
-    });
-    number
+/// One answer that is open; dropped before it has ended, it was abandoned.
+struct Turn<'a> {
+    seen: &'a watch::Sender<Seen>,
 }
 
-fn end(seen: &watch::Sender<Seen>, answered: bool) {
-    seen.send_modify(|seen| {
-        seen.open -= 1;
-        if !answered {
+impl<'a> Turn<'a> {
+    fn begin(seen: &'a watch::Sender<Seen>, body: &Value) -> (Self, usize) {
+        let mut number = 0;
+        seen.send_modify(|seen| {
+            number = seen.requests.len();
+            seen.requests.push(body.clone());
+            seen.open += 1;
+            seen.most_open = seen.most_open.max(seen.open);
+        });
+        (Self { seen }, number)
+    }
+
+    fn end(self) {
+        self.seen.send_modify(|seen| seen.open -= 1);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.seen.send_modify(|seen| {
+            seen.open -= 1;
             seen.abandoned.push(Instant::now());
-        }
-    });
+        });
+    }
 }
 
-async fn answer(connection: &mut Connection, answer: Answer, stream: bool) -> io::Result<()> {
+async fn answer(connection: &mut Connection, turn: Turn<'_>, answer: Answer, stream: bool) -> io::Result<()> {
     match answer {
         Answer::Tokens(tokens, delay) if stream => {
             connection.begin_events().await?;
@@ -165,14 +175,14 @@ async fn answer(connection: &mut Connection, answer: Answer, stream: bool) -> io
                 connection.stays_for(sleep(delay)).await?;
                 connection.event(&delta(token).to_string()).await?;
             }
-            connection.event(&finish(&tokens).to_string()).await?;
-            connection.event("[DONE]").await?;
-            connection.end_events().await
+            turn.end();
+            connection.last_events(&[&finish(&tokens).to_string(), "[DONE]"]).await
         }
         Answer::Tokens(tokens, delay) => {
             for _ in &tokens {
                 connection.stays_for(sleep(delay)).await?;
             }
+            turn.end();
             connection.whole(200, &completion(&tokens).to_string()).await
         }
         Answer::CutShort(tokens) => {
@@ -180,9 +190,13 @@ async fn answer(connection: &mut Connection, answer: Answer, stream: bool) -> io
             for token in &tokens {
                 connection.event(&delta(token).to_string()).await?;
             }
+            turn.end();
             connection.close().await
         }
-        Answer::Status(code, body) => connection.whole(code, &body).await,
+        Answer::Status(code, body) => {
+            turn.end();
+            connection.whole(code, &body).await
+        }
         Answer::Silence => connection.stays_for(std::future::pending()).await,
     }
 }

@@ -37,7 +37,11 @@ async fn ask(client: &mut LineClient, more: Value) -> Result<Vec<Value>> {
 }
 
 fn streamed(frames: &[Value]) -> String {
-    frames.iter().filter(|frame| frame["type"] == "token").filter_map(|frame| frame["content"].as_str()).collect()
+    frames
+        .iter()
+        .filter(|frame| frame["type"] == "token")
+        .filter_map(|frame| frame["content"].as_str())
+        .collect()
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::StreamExt;
-use inferd_client::{AdminClient, Client, ErrorCode, FrameStream, Message, Request, Response, Role, StopReason};
+use inferd_client::{
+    AdminClient, Client, ErrorCode, FrameStream, Message, Request, Response, Role, StopReason,
+};
 use inferd_tests::{Daemon, Signal, free_address};
 
 const MOCK: &str = r#"

@@ -141,7 +141,8 @@ struct Process(Child);
 impl Process {
     fn spawn(command: &mut Command, accepts: impl Fn() -> bool) -> Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut process = Self(child.with_context(|| format!("starting {}", command.get_program().display()))?);
+        let mut process =
+            Self(child.with_context(|| format!("starting {}", command.get_program().display()))?);
         let started = Instant::now();
         while !accepts() {
             if let Some(status) = process.0.try_wait()? {

@@ -62,7 +62,8 @@ impl Load<'_> {
         let (answers_before, cpu_before, begin) = (crowd.answers, cpu()?, Instant::now());
         crowd.latencies.clear();
         crowd.until(begin + turn)?;
-        let (answers, elapsed, cpu) = (crowd.answers - answers_before, begin.elapsed(), cpu()? - cpu_before);
+        let (answers, elapsed) = (crowd.answers - answers_before, begin.elapsed());
+        let cpu = cpu()?.saturating_sub(cpu_before);
         let latencies = std::mem::take(&mut crowd.latencies);
         crowd.finish()?;
         Ok(Measured { answers, elapsed, cpu, latencies })
@@ -217,16 +218,21 @@ struct Requests {
 impl Requests {
     fn new(wire: Wire) -> Self {
         let template = match wire {
-            Wire::V1 => format!(r#"{{"id":"{NUMBER}","messages":[{{"role":"user","content":"hello"}}]}}"#) + "\n",
+            Wire::V1 => {
+                format!(r#"{{"id":"{NUMBER}","messages":[{{"role":"user","content":"hello"}}]}}"#) + "\n"
+            }
             Wire::V2 => {
                 let content = r#"[{"type":"text","text":"hello"}]"#;
                 format!(r#"{{"id":"{NUMBER}","messages":[{{"role":"user","content":{content}}}]}}"#) + "\n"
             }
             Wire::Http => {
                 let messages = r#"[{"role":"user","content":"hello"}]"#;
-                let body = format!(r#"{{"model":"m","stream":true,"user":"{NUMBER}","messages":{messages}}}"#);
+                let body =
+                    format!(r#"{{"model":"m","stream":true,"user":"{NUMBER}","messages":{messages}}}"#);
                 let length = body.len();
-                format!("POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n\r\n{body}")
+                format!(
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n\r\n{body}"
+                )
             }
         };
         Self { template, number: 0, batch: Vec::new() }

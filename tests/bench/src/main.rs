@@ -64,7 +64,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
         let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME]).collect();
         ensure!(known.contains(&name.as_str()), "no work {name:?}; there are {}", known.join(", "));
     }
-    let chosen = |name: &str| arguments.works.is_empty() || arguments.works.iter().any(|chosen| chosen == name);
+    let chosen =
+        |name: &str| arguments.works.is_empty() || arguments.works.iter().any(|chosen| chosen == name);
     let course = Course {
         ours: arguments.ours.canonicalize()?,
         rounds: arguments.rounds,

@@ -43,7 +43,9 @@ pub fn run(course: &Course, work: &Work) -> Result<Finish> {
     let start = |side| Daemon::start(side, course, work.engine, work.tokens, upstream.as_ref());
     let (published, ours) = (start(Side::Published)?, start(Side::Ours)?);
     let _takers = match work.engine {
-        Engine::Taken => vec![request_without_answer(&published.address)?, request_without_answer(&ours.address)?],
+        Engine::Taken => {
+            vec![request_without_answer(&published.address)?, request_without_answer(&ours.address)?]
+        }
         Engine::Mock { .. } | Engine::Relay { .. } => Vec::new(),
     };
     let upstream_address = upstream.as_ref().map(|upstream| Address::Tcp(upstream.address));
@@ -51,18 +53,19 @@ pub fn run(course: &Course, work: &Work) -> Result<Finish> {
     let mut turns: [Vec<Medians>; 3] = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..course.rounds {
         let wire = if upstream.is_some() { Wire::V2 } else { Wire::V1 };
-        turns[0].push(turn(course, work, &published.address, wire, || published.cpu()).context("the published daemon")?);
+        turns[0].push(
+            turn(course, work, &published.address, wire, || published.cpu())
+                .context("the published daemon")?,
+        );
         turns[1].push(turn(course, work, &ours.address, Wire::V1, || ours.cpu()).context("our daemon")?);
         if let Some(address) = &upstream_address {
-            turns[2].push(turn(course, work, address, Wire::Http, || Ok(Duration::ZERO)).context("the upstream")?);
+            turns[2].push(
+                turn(course, work, address, Wire::Http, || Ok(Duration::ZERO)).context("the upstream")?,
+            );
         }
     }
     let [published, ours, direct] = turns.map(|turns| medians(&turns));
-    Ok(Finish {
-        published: published.context("no rounds")?,
-        ours: ours.context("no rounds")?,
-        direct,
-    })
+    Ok(Finish { published: published.context("no rounds")?, ours: ours.context("no rounds")?, direct })
 }
 
 fn turn(

@@ -71,11 +71,8 @@ fn streamed(tokens: usize, events_per_chunk: usize) -> Vec<u8> {
     events.push(event("{}", r#""stop""#));
     events.push("data: [DONE]\n\n".to_owned());
 
-    let mut answer = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-    for chunk in events.chunks(events_per_chunk) {
-        let chunk = chunk.concat();
-        answer += &format!("{:x}\r\n{chunk}\r\n", chunk.len());
-    }
-    answer += "0\r\n\r\n";
-    answer.into_bytes()
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks = events.chunks(events_per_chunk).map(<[String]>::concat);
+    let chunks: Vec<_> = chunks.map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    format!("{head}{}0\r\n\r\n", chunks.concat()).into_bytes()
 }
