@@ -1,1 +1,18 @@
-//! inferd-engine
+//! What generates for inferd.
+//!
+//! A [`Resolved`](inferd_proto::Resolved) request enters a [`Backend`]; a [`TokenStream`] leaves it. Who may ask,
+//! which backend is asked and what happens when it fails is not decided here.
+//!
+//! Invariants:
+//! - A stream ends with exactly one `Done` or `Failed`; one that just ends was cut short.
+//! - Dropping a stream ends its generation and closes its connection.
+//! - No backend retries: whoever holds the request decides that.
+
+mod backend;
+mod http;
+pub mod mock;
+pub mod openai;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
