@@ -9,6 +9,7 @@
 
 mod embeddings;
 mod models;
+mod pattern;
 mod reply;
 mod request;
 mod stream;
