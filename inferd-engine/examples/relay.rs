@@ -62,11 +62,11 @@ fn measure(name: &str, tokens: usize, answers: usize, reply: Reply) {
             relay(&engine, tokens).await;
         }
         let (wall, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
-        let all = (tokens * answers) as f64;
+        let all = u128::try_from(tokens * answers).expect("not so many");
         println!(
-            "{name:32} {:7.0} ns cpu a token {:9.0} tokens/s, {} connections",
-            cpu.as_nanos() as f64 / all,
-            all / wall.as_secs_f64(),
+            "{name:32} {:7} ns cpu a token {:9} tokens/s, {} connections",
+            cpu.as_nanos() / all,
+            all * 1_000_000_000 / wall.as_nanos(),
             upstream.counts().accepted,
         );
     });

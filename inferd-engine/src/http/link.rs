@@ -69,7 +69,7 @@ impl Link {
     ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
         match self.try_chunk(body, &mut Context::from_waker(Waker::noop())) {
             Poll::Pending => self.try_chunk(body, cx),
-            ready => ready,
+            chunk @ Poll::Ready(_) => chunk,
         }
     }
 

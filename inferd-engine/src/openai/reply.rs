@@ -102,10 +102,10 @@ impl Reply {
         let token = spoken(content).or_else(|| spoken(refusal));
         match (&thinking, &token) {
             (None, Some(Cow::Borrowed(text))) if says_text_only => {
-                self.pattern.learn(json, Kind::Answer, text)
+                self.pattern.learn(json, Kind::Answer, text);
             }
             (Some(Cow::Borrowed(text)), None) if says_text_only => {
-                self.pattern.learn(json, Kind::Thinking, text)
+                self.pattern.learn(json, Kind::Thinking, text);
             }
             _ => {}
         }
