@@ -1,1 +1,3 @@
 //! inferd-cli
+pub mod admin;
+pub mod client;
