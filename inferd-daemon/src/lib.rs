@@ -1,1 +1,24 @@
-//! inferd-daemon
+//! The inferd process: lock, listeners, admission, routing.
+//!
+//! ```text
+//! endpoint ─▶ lifecycle ─▶ connection ─▶ answer ─▶ queue ─▶ router ─▶ engine
+//! ```
+//!
+//! Read [`answer`] first: it is the life of a request on one page.
+
+mod admin;
+pub mod answer;
+pub mod backends;
+pub mod config;
+mod connection;
+pub mod discover;
+pub mod endpoint;
+pub mod lifecycle;
+pub mod lock;
+pub mod paths;
+pub mod process;
+pub mod queue;
+pub mod router;
+pub mod secrets;
+mod service;
+pub mod signals;

@@ -9,6 +9,10 @@
 //! - No backend retries: whoever holds the request decides that.
 
 mod backend;
+mod http;
 pub mod mock;
+pub mod openai;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};

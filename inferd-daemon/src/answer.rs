@@ -1,0 +1,196 @@
+//! The life of a request, from admission to its terminal frame. Read this page first.
+//!
+//! A valid request enters; events leave through [`Replies`]. Where it came from and what its frames look like is not
+//! known here: every door uses this page.
+//!
+//! Invariants:
+//! - Exactly one terminal event: `Done` through `replies`, or the error returned.
+//! - The permit is held until that event has been given to `replies`.
+//! - Dropping the future at any point leaves the queue, frees the permit, cancels the generation, blames nobody.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use inferd_engine::{GenerateError, TokenEvent};
+use inferd_proto::{Resolved, StopReason, Timings, ToolCall, Usage};
+use tokio::time::Instant;
+
+use crate::queue::{Admission, Client, Permit, Place, Refused};
+use crate::router::{RouteError, Router, Tokens};
+
+/// What happens to a request, in order.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// It waits; 1 is next.
+    Queued(u32),
+    /// This lane has it.
+    Running(&'a Arc<str>),
+    /// The lane that had it failed; this one has it now.
+    Retrying(&'a Arc<str>),
+    /// The next piece of the answer.
+    Token(String),
+    /// The next piece of the reasoning.
+    Thinking(String),
+    /// The answer is complete.
+    Done(Done<'a>),
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub struct Done<'a> {
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// Tokens read and written.
+    pub usage: Usage,
+    /// The lane that answered.
+    pub lane: &'a str,
+    /// Tools the model wants called.
+    pub tool_calls: Vec<ToolCall>,
+    /// The model that answered, where the engine says so.
+    pub model: Option<String>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Where the events of one request go.
+pub trait Replies: Send {
+    /// Passes on an event that needs no room: it is small, and there are few.
+    fn tell(&mut self, event: Event<'_>);
+
+    /// Passes on an event; waits while the reader is behind.
+    fn send(&mut self, event: Event<'_>) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a request ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// It was not let in.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No lane took it, or none began to answer.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The lane broke off after it had begun to answer.
+    #[error("{error}")]
+    CutShort {
+        /// The lane.
+        lane: Arc<str>,
+        /// What it said.
+        error: GenerateError,
+    },
+    /// Its own time ran out.
+    #[error("{limit} of {} ms passed", after.as_millis())]
+    DeadlineExceeded {
+        /// Which limit.
+        limit: &'static str,
+        /// The limit itself.
+        after: Duration,
+    },
+}
+
+/// Answers `request`, which was received at `received`.
+///
+/// # Errors
+/// [`AnswerError`]: the request ended without its `Done`.
+pub async fn answer(
+    gate: &Admission,
+    router: &Arc<Router>,
+    who: &Client,
+    request: Resolved,
+    received: Instant,
+    replies: &mut impl Replies,
+) -> Result<(), AnswerError> {
+    let deadline = Limit { name: "deadline_ms", after: request.deadline, from: received };
+    deadline
+        .bounds(async {
+            let place = gate.enter(who, &request, received)?;
+            let permit = turn(place, &request, received, replies).await?;
+            let ticket = router.route(request.model.as_deref()).await?;
+            replies.tell(Event::Running(ticket.lane()));
+            let tokens = ticket.start(request, |lane| replies.tell(Event::Retrying(lane))).await?;
+            stream(tokens, permit, received, replies).await
+        })
+        .await
+}
+
+/// Waits for the request's turn, as long as it is willing to.
+async fn turn(
+    place: Place,
+    request: &Resolved,
+    received: Instant,
+    replies: &mut impl Replies,
+) -> Result<Permit, AnswerError> {
+    let max_wait = Limit { name: "max_wait_ms", after: request.max_wait, from: received };
+    max_wait
+        .bounds(async {
+            if request.progress {
+                Ok(place.turn_watched(|position| replies.tell(Event::Queued(position))).await?)
+            } else {
+                Ok(place.turn().await?)
+            }
+        })
+        .await
+}
+
+/// Passes the answer on, event by event, and settles with its lane.
+async fn stream(
+    mut tokens: Tokens,
+    mut permit: Permit,
+    received: Instant,
+    replies: &mut impl Replies,
+) -> Result<(), AnswerError> {
+    let first_token = Instant::now();
+    loop {
+        match tokens.next().await {
+            TokenEvent::Token(text) => {
+                permit.charge_token();
+                replies.send(Event::Token(text)).await;
+            }
+            TokenEvent::Thinking(text) => {
+                permit.charge_token();
+                replies.send(Event::Thinking(text)).await;
+            }
+            TokenEvent::Done { stop_reason, usage, tool_calls, model } => {
+                permit.correct_prompt(usage.prompt_tokens);
+                let timings = timings(received, permit.since(), first_token);
+                let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, timings };
+                replies.send(Event::Done(done)).await;
+                tokens.served();
+                return Ok(());
+            }
+            TokenEvent::Failed(error) => {
+                let lane = Arc::clone(tokens.lane());
+                tokens.failed(&error);
+                return Err(AnswerError::CutShort { lane, error });
+            }
+        }
+    }
+}
+
+/// A limit that the request set itself.
+struct Limit {
+    name: &'static str,
+    after: Option<Duration>,
+    from: Instant,
+}
+
+impl Limit {
+    async fn bounds<T>(&self, work: impl Future<Output = Result<T, AnswerError>>) -> Result<T, AnswerError> {
+        let Some(after) = self.after else { return work.await };
+        match tokio::time::timeout_at(self.from + after, work).await {
+            Ok(done) => done,
+            Err(_) => Err(AnswerError::DeadlineExceeded { limit: self.name, after }),
+        }
+    }
+}
+
+fn timings(received: Instant, ran: Instant, first_token: Instant) -> Timings {
+    let since =
+        |at: Instant| u64::try_from(at.saturating_duration_since(received).as_millis()).unwrap_or(u64::MAX);
+    Timings {
+        queue_ms: since(ran),
+        first_token_ms: Some(since(first_token)),
+        total_ms: since(Instant::now()),
+    }
+}

@@ -1,0 +1,213 @@
+//! What the operator wants: the text of a file, flags and environment enter; a [`Config`] the daemon can run leaves.
+//!
+//! Flags beat environment beats file beats defaults. The daemon's own state is no concern here, and no key or other
+//! secret is read: only where it is to be found (see [`crate::secrets`]).
+//!
+//! Invariants:
+//! - A [`Config`] that was read can run: names are unique, limits are in range, TCP beyond loopback has a key.
+//! - What this version does not serve is refused, never skipped.
+//! - A bad file is refused whole, with line, section and key.
+
+mod backend;
+mod describe;
+mod error;
+mod file;
+mod overrides;
+mod read;
+mod section;
+mod shape;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use backend::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+pub use error::{ConfigError, Hint, Place};
+pub use overrides::Overrides;
+pub(crate) use section::line_of;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it was read from; `None`: there was none.
+    pub file: Option<PathBuf>,
+    /// How long running and queued requests may go on once the daemon is told to stop.
+    pub drain_timeout: Duration,
+    /// Where requests are taken.
+    pub listen: ListenConfig,
+    /// How much one client may ask for.
+    pub limits: LimitsConfig,
+    /// How many requests run and wait.
+    pub admission: AdmissionConfig,
+    /// When a lane is left alone.
+    pub breaker: BreakerConfig,
+    /// What generates, in the order of the file. Empty: whatever model server answers on loopback, else the mock.
+    pub backends: Vec<BackendConfig>,
+}
+
+/// Where requests are taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// The local socket or pipe; `None`: the user's own (see [`crate::paths::Paths`]).
+    pub local: Option<PathBuf>,
+    /// The group that may connect too.
+    pub group: Option<String>,
+    /// The TCP address, if any.
+    pub tcp: Option<SocketAddr>,
+    /// Where the keys are that TCP clients present.
+    pub keys: Option<KeySource>,
+}
+
+/// Where a key is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In this environment variable.
+    Variable(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+/// How much one client may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// The longest line taken, in bytes.
+    pub frame_bytes_max: usize,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Requests open at a time on one connection.
+    pub open_requests_max: usize,
+    /// How long a connection without an open request is kept.
+    pub idle_timeout: Duration,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: inferd_proto::MAX_FRAME_BYTES,
+            connections_max: 1024,
+            open_requests_max: 256,
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How many requests run and wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    /// Requests running at a time, at least 1.
+    pub active: usize,
+    /// Requests waiting at a time.
+    pub queue_depth: usize,
+    /// Places one client keeps when others find the queue full; `None`: half of `queue_depth`.
+    pub per_client_queue: Option<usize>,
+    /// How long a request waits before it rises a band.
+    pub ageing: Duration,
+    /// What counts as one client on a local socket.
+    pub client: ClientScope,
+}
+
+impl AdmissionConfig {
+    /// Places one client keeps when others find the queue full, at least 1.
+    #[must_use]
+    pub fn per_client_queue(&self) -> usize {
+        self.per_client_queue.unwrap_or(self.queue_depth / 2).max(1)
+    }
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self {
+            active: 4,
+            queue_depth: 64,
+            per_client_queue: None,
+            ageing: Duration::from_secs(30),
+            client: ClientScope::Process,
+        }
+    }
+}
+
+/// What counts as one client on a local socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientScope {
+    /// Each process.
+    #[default]
+    Process,
+    /// All processes of one user.
+    User,
+    /// Each connection.
+    Connection,
+}
+
+/// When a lane is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerConfig {
+    /// Failures within `window` that shut a lane, at least 1.
+    pub failures: u32,
+    /// How long a failure counts.
+    pub window: Duration,
+    /// How long a lane is shut the first time.
+    pub cooldown: Duration,
+    /// How long at most; never less than `cooldown`.
+    pub cooldown_max: Duration,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            failures: 3,
+            window: Duration::from_secs(60),
+            cooldown: Duration::from_secs(30),
+            cooldown_max: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            file: None,
+            drain_timeout: Duration::from_secs(30),
+            listen: ListenConfig::default(),
+            limits: LimitsConfig::default(),
+            admission: AdmissionConfig::default(),
+            breaker: BreakerConfig::default(),
+            backends: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`, else the one `INFERD_CONFIG` names, else the one in the user's configuration
+    /// directory, which need not exist. Relative paths in a file start at its directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file is not there though it was named, cannot be read, or says what cannot run.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        file::load(path, |name| std::env::var_os(name))
+    }
+
+    /// Reads the text of a file. Relative paths are left as they are.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the text is not TOML or says what cannot run.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        read::config(text)
+    }
+
+    /// This configuration with what flags and environment say in place of what the file says.
+    ///
+    /// # Errors
+    /// [`ConfigError::Flag`] when the two together cannot run.
+    pub fn apply(self, overrides: &Overrides) -> Result<Self, ConfigError> {
+        overrides.onto(self)
+    }
+
+    /// What would run, as a configuration file with every default written out. Holds no secret.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        describe::describe(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::shape::ALL;
+use super::*;
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = Config::parse("").unwrap();
+    assert_eq!(config, Config::default());
+    insta::assert_snapshot!(config.describe());
+}
+
+/// A file that sets every key there is.
+pub(super) const EVERY_KEY: &str = r#"
+drain_timeout_s = 2.5
+
+[listen]
+local = "/run/inferd/infer.sock"
+group = "inferd"
+tcp = "0.0.0.0:47321"
+api_key_env = "INFERD_API_KEY"
+
+[limits]
+frame_bytes_max = 65_536
+connections_max = 12
+open_requests_max = 3
+idle_timeout_s = 0.25
+
+[mcp]
+
+[admission]
+active = 0
+queue_depth = 7
+per_client_queue = 2
+ageing_s = 5
+client = "user"
+
+[breaker]
+failures = 4
+window_s = 10
+cooldown_s = 20
+cooldown_max_s = 20
+
+[[backends]]
+name = "script \"quoted\""
+kind = "mock"
+models = ["one", "two"]
+tokens = ["Hello", ", world"]
+token_delay_ms = 5
+mid_stream_drop_after = 1
+
+[[backends]]
+name = "local"
+kind = "ollama"
+base_url = "http://127.0.0.1:11434/"
+models = ["llama3.1:8b"]
+priority = -1
+concurrency = 8
+connect_timeout_s = 1
+first_token_timeout_s = 2
+idle_timeout_s = 3
+total_timeout_s = 4
+api_key_file = "ollama.key"
+aliases = { fast = "llama3.1:8b" }
+
+[[backends]]
+name = "far"
+kind = "openai"
+base_url = "https://api.example.com/v1"
+api_key_env = "EXAMPLE_KEY"
+"#;
+
+#[test]
+fn every_key_is_read() {
+    insta::assert_debug_snapshot!(Config::parse(EVERY_KEY).unwrap());
+}
+
+#[test]
+fn what_is_described_is_a_file_that_says_the_same() {
+    let config = Config::parse(EVERY_KEY).unwrap();
+    insta::assert_snapshot!(config.describe());
+    assert_eq!(Config::parse(&config.describe()).unwrap(), config);
+    assert_eq!(Config::parse(&Config::default().describe()).unwrap(), Config::default());
+}
+
+const DOCUMENT: &str = include_str!("../../../docs/CONFIGURATION.md");
+
+#[test]
+fn every_example_in_the_documentation_is_read() {
+    let mut examples = DOCUMENT.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    for example in examples.by_ref() {
+        Config::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
+    }
+    assert!(DOCUMENT.matches("```toml\n").count() >= 6);
+}
+
+#[test]
+fn every_key_is_documented() {
+    for shape in ALL {
+        for key in shape.keys {
+            assert!(DOCUMENT.contains(&format!("`{key}`")), "{} {key} is not documented", shape.heading);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Lines of one client become calls, or the frames that say why not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
+use inferd_proto::{Answer, ClientFrame, ErrorCode, FrameTooLarge, Rejected, Request, Response};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::call::{self, Call, Stage};
+use super::outbox::Outbox;
+use super::wire::{Frames, millis};
+use crate::queue::Client;
+use crate::service::Service;
+
+type Running = Pin<Box<dyn Future<Output = Arc<Call>> + Send>>;
+
+/// What is said to whoever comes, or still waits, when the daemon stops.
+const DRAINING: &str = "draining";
+
+/// What one connection has open.
+pub(super) struct Dispatch {
+    pub(super) outbox: Arc<Outbox>,
+    client: Client,
+    service: Arc<Service>,
+    running: FuturesUnordered<Running>,
+    calls: Vec<Arc<Call>>,
+    /// The client said hello, and so understands additive fields.
+    hello: bool,
+    /// No new call is opened.
+    draining: bool,
+}
+
+impl Dispatch {
+    pub(super) fn new(client: Client, service: Arc<Service>) -> Self {
+        Self {
+            outbox: Arc::default(),
+            client,
+            service,
+            running: FuturesUnordered::new(),
+            calls: Vec::new(),
+            hello: false,
+            draining: false,
+        }
+    }
+
+    /// Acts on one line.
+    pub(super) fn line(&mut self, line: &[u8], received: Instant) {
+        match ClientFrame::parse(line) {
+            Ok(ClientFrame::Request(request)) => self.open(*request, received),
+            Ok(ClientFrame::Cancel { id }) => {
+                if let Some(call) = self.call(&id) {
+                    call.cancel();
+                }
+            }
+            Ok(ClientFrame::Hello) => {
+                self.hello = true;
+                let hello = self.service.hello();
+                self.outbox.put(|out| {
+                    serde_json::to_writer(&mut *out, &hello)
+                        .expect("plain data is JSON, and a Vec takes every byte");
+                    out.push(b'\n');
+                });
+            }
+            // Where a key is needed it was given before the first line came here.
+            Ok(ClientFrame::Auth(_)) => {}
+            Ok(ClientFrame::Embed(embed)) => {
+                self.error(&embed.id, ErrorCode::InvalidRequest, "type: this daemon serves no embeddings");
+            }
+            Err(Rejected { id, error }) => self.error(&id, error.to_error_code(), &error.to_string()),
+        }
+    }
+
+    fn open(&mut self, mut request: Request, received: Instant) {
+        if request.id.is_empty() && !self.calls.is_empty() {
+            request.id = Uuid::now_v7().to_string();
+        }
+        if self.call(&request.id).is_some() {
+            let message = "id: expected one that is not open on this connection";
+            return self.error(&request.id, ErrorCode::InvalidRequest, message);
+        }
+        if self.draining {
+            return self.error(&request.id, ErrorCode::BackendUnavailable, DRAINING);
+        }
+        if self.calls.len() >= self.service.limits.open_requests_max {
+            return self.too_many(&request.id);
+        }
+        let id = request.id.clone();
+        let resolved = match request.resolve() {
+            Ok(resolved) => resolved,
+            Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
+        };
+        let call = Call::new(id);
+        let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.outbox), &resolved, self.hello);
+        self.calls.push(Arc::clone(&call));
+        let service = Arc::clone(&self.service);
+        self.running.push(Box::pin(call::run(
+            call,
+            service,
+            self.client.clone(),
+            resolved,
+            received,
+            frames,
+        )));
+    }
+
+    /// Lets every call go as far as it can. Calls that ended are forgotten.
+    pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) {
+            if let Some(at) = self.calls.iter().position(|call| Arc::ptr_eq(call, &ended)) {
+                self.calls.swap_remove(at);
+            }
+        }
+    }
+
+    /// Whether no call is open and no frame waits.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.calls.is_empty() && self.outbox.is_empty()
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.service.limits.idle_timeout
+    }
+
+    /// Writes to a client that may be gone, so that its silence becomes an error.
+    pub(super) fn prove_life(&self) {
+        for call in &self.calls {
+            let status = match call.stage() {
+                Stage::Queued => "queued",
+                Stage::Running => "running",
+                Stage::Speaking => continue,
+            };
+            let (id, status) = (call.id().to_owned(), status.to_owned());
+            let frame = Response::Status { id, status, position: None, backend: None };
+            self.outbox.put(|out| Answer::frame(out, &frame));
+        }
+    }
+
+    /// Opens no more calls: the daemon is about to stop.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends every call: the daemon stops and has waited long enough.
+    pub(super) fn end_calls(&mut self) {
+        self.running.clear();
+        for call in std::mem::take(&mut self.calls) {
+            self.error(call.id(), ErrorCode::BackendUnavailable, DRAINING);
+        }
+    }
+
+    /// Answers a line that is too long to read.
+    pub(super) fn refuse_frame(&self, too_large: FrameTooLarge) {
+        self.error("", ErrorCode::FrameTooLarge, &too_large.to_string());
+    }
+
+    #[cold]
+    fn too_many(&self, id: &str) {
+        let max = self.service.limits.open_requests_max;
+        let message = format!("{max} requests are open on this connection");
+        let (queue, retry_after) = (self.service.gate.state(), self.service.gate.retry_after());
+        self.outbox.put(|out| {
+            Answer::error(out, id, ErrorCode::QueueFull, &message, Some(millis(retry_after)), Some(queue));
+        });
+    }
+
+    fn call(&self, id: &str) -> Option<&Arc<Call>> {
+        self.calls.iter().find(|call| call.id() == id)
+    }
+
+    fn error(&self, id: &str, code: ErrorCode, message: &str) {
+        self.outbox.put(|out| Answer::error(out, id, code, message, None, None));
+    }
+}

@@ -1,0 +1,180 @@
+//! Events of an answer as frames of the wire, and every error as its code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inferd_engine::GenerateError;
+use inferd_proto::{Answer, Ending, ErrorCode, QueueState, Resolved, Response, StopReason, Usage};
+
+use super::call::{Call, Stage};
+use super::outbox::Outbox;
+use crate::answer::{AnswerError, Event, Replies};
+use crate::queue::Refused;
+use crate::router::RouteError;
+
+/// Where the frames of one call go, and in which dialect.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of the request of its own")]
+pub(super) struct Frames {
+    call: Arc<Call>,
+    outbox: Arc<Outbox>,
+    answer: Answer,
+    /// Additive fields may be used.
+    additive: bool,
+    stream: bool,
+    progress: bool,
+    named_model: bool,
+    lane: Option<Arc<str>>,
+    tokens: u32,
+}
+
+impl Frames {
+    pub(super) fn new(call: Arc<Call>, outbox: Arc<Outbox>, request: &Resolved, hello: bool) -> Self {
+        Self {
+            answer: Answer::new(call.id()),
+            call,
+            outbox,
+            additive: hello || request.additive,
+            stream: request.stream,
+            progress: request.progress,
+            named_model: request.model.is_some(),
+            lane: None,
+            tokens: 0,
+        }
+    }
+
+    fn status(&self, status: &str, position: Option<u32>) {
+        if self.progress {
+            self.outbox.put(|out| {
+                Answer::frame(
+                    out,
+                    &Response::Status {
+                        id: self.call.id().to_owned(),
+                        status: status.to_owned(),
+                        position,
+                        backend: self.lane.as_deref().map(str::to_owned),
+                    },
+                );
+            });
+        }
+    }
+
+    /// The terminal frame of a call that was cancelled: what it said so far.
+    pub(super) fn cancelled(&self) {
+        let ending = Ending {
+            stop_reason: StopReason::Cancelled,
+            usage: Usage { prompt_tokens: 0, completion_tokens: self.tokens },
+            backend: self.lane.as_deref().unwrap_or_default(),
+            tool_calls: &[],
+            model: None,
+            timings: None,
+        };
+        self.outbox.put(|out| self.answer.done(out, &ending));
+    }
+
+    /// The terminal frame of a call that failed.
+    pub(super) fn error(&self, error: &AnswerError) {
+        let Said { code, retry_after, queue } = said(error, self.named_model);
+        self.outbox.put(|out| {
+            Answer::error(out, self.call.id(), code, &error.to_string(), retry_after.map(millis), queue);
+        });
+    }
+}
+
+impl Replies for Frames {
+    fn tell(&mut self, event: Event<'_>) {
+        match event {
+            Event::Queued(position) => self.status("queued", Some(position)),
+            Event::Running(lane) => {
+                self.call.set_stage(Stage::Running);
+                self.lane = Some(Arc::clone(lane));
+                self.status("running", None);
+            }
+            Event::Retrying(lane) => {
+                self.lane = Some(Arc::clone(lane));
+                self.status("retrying", None);
+            }
+            Event::Token(text) => {
+                self.tokens = self.tokens.saturating_add(1);
+                if self.stream {
+                    self.speak(|answer, out| answer.token(out, &text));
+                } else {
+                    self.answer.hold(&text);
+                }
+            }
+            Event::Thinking(text) => {
+                self.tokens = self.tokens.saturating_add(1);
+                // A v1 reader would take reasoning for the answer.
+                if self.stream && self.additive {
+                    self.speak(|answer, out| answer.thinking(out, &text));
+                }
+            }
+            Event::Done(done) => {
+                let ending = Ending {
+                    stop_reason: done.stop_reason,
+                    usage: done.usage,
+                    backend: done.lane,
+                    tool_calls: &done.tool_calls,
+                    model: done.model.as_deref().filter(|_| self.additive),
+                    timings: self.additive.then_some(done.timings),
+                };
+                self.outbox.put(|out| self.answer.done(out, &ending));
+            }
+        }
+    }
+
+    async fn send(&mut self, event: Event<'_>) {
+        self.outbox.room().await;
+        self.tell(event);
+    }
+}
+
+impl Frames {
+    fn speak(&mut self, write: impl FnOnce(&mut Answer, &mut Vec<u8>)) {
+        self.call.set_stage(Stage::Speaking);
+        let answer = &mut self.answer;
+        self.outbox.put(|out| write(answer, out));
+    }
+}
+
+/// What the wire says of an error beside its text.
+struct Said {
+    code: ErrorCode,
+    retry_after: Option<Duration>,
+    queue: Option<QueueState>,
+}
+
+/// Every error as its code.
+fn said(error: &AnswerError, named_model: bool) -> Said {
+    let plain = |code| Said { code, retry_after: None, queue: None };
+    match error {
+        AnswerError::Refused(Refused::QueueFull { retry_after, queue }) => {
+            Said { code: ErrorCode::QueueFull, retry_after: Some(*retry_after), queue: Some(*queue) }
+        }
+        AnswerError::Refused(Refused::TooLate { .. }) | AnswerError::DeadlineExceeded { .. } => {
+            plain(ErrorCode::DeadlineExceeded)
+        }
+        AnswerError::Route(RouteError::ModelNotFound(_)) => plain(ErrorCode::ModelNotFound),
+        AnswerError::Route(RouteError::Shut { retry_after }) => {
+            Said { retry_after: Some(*retry_after), ..plain(ErrorCode::BackendUnavailable) }
+        }
+        AnswerError::Route(RouteError::Lane { error, .. }) | AnswerError::CutShort { error, .. } => {
+            match error {
+                GenerateError::InvalidRequest(_) => plain(ErrorCode::InvalidRequest),
+                GenerateError::ModelNotFound(_) if named_model => plain(ErrorCode::ModelNotFound),
+                GenerateError::Busy { retry_after, .. } => {
+                    Said { retry_after: *retry_after, ..plain(ErrorCode::BackendUnavailable) }
+                }
+                GenerateError::NotReady
+                | GenerateError::ModelNotFound(_)
+                | GenerateError::RefusedCredentials
+                | GenerateError::Unavailable(_) => plain(ErrorCode::BackendUnavailable),
+                GenerateError::Internal(_) => plain(ErrorCode::Internal),
+            }
+        }
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

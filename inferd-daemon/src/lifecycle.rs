@@ -1,0 +1,209 @@
+//! Listening: connections are accepted, told who they are, and served until the daemon stops.
+//!
+//! A bound listener enters; it is served until `draining` is said and its last connection has ended. The entries that
+//! embedders use ([`serve_tcp`], [`wait_for_ready`]) are this same code.
+//!
+//! Invariants:
+//! - No failed accept ends a listener.
+//! - Every connection is a task of one tracker, and is waited for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::endpoint::{Listener, Peer, Socket};
+use crate::queue::{Admission, Client, ClientKey};
+use crate::router::Router;
+use crate::secrets::Keys;
+use crate::service::{ConnectionLimits, Service, Stop};
+
+/// What embedders may set on a listener.
+#[derive(Clone, Default)]
+pub struct AcceptContext {
+    /// The key that a client must give in its first line; `None`: none is needed.
+    pub expected_api_key: Option<String>,
+    /// The gate in front of the engines; `None`: everybody runs.
+    pub admission: Option<Admission>,
+}
+
+impl std::fmt::Debug for AcceptContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AcceptContext")
+            .field("expected_api_key", &self.expected_api_key.as_ref().map(|_| ".."))
+            .field("admission", &self.admission)
+            .finish()
+    }
+}
+
+/// The backends were not ready in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("backends are not ready after {} ms", .0.as_millis())]
+pub struct ReadyTimeout(pub Duration);
+
+/// How often readiness is looked at: backends have no way to announce it.
+const READY_POLL: Duration = Duration::from_millis(10);
+
+/// Waits until every backend of `router` is ready, and says how long that took.
+///
+/// # Errors
+/// [`ReadyTimeout`] after `timeout`.
+pub async fn wait_for_ready(router: &Router, timeout: Duration) -> Result<Duration, ReadyTimeout> {
+    let began = Instant::now();
+    let ready = async {
+        while !router.all_ready() {
+            tokio::time::sleep(READY_POLL).await;
+        }
+    };
+    tokio::time::timeout(timeout, ready).await.map_err(|_| ReadyTimeout(timeout))?;
+    Ok(began.elapsed())
+}
+
+/// How long [`serve_tcp`] lets open requests finish once it is told to stop.
+const EMBEDDED_DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves `listener` until `shutdown` is sent or dropped, then lets open requests finish.
+///
+/// # Errors
+/// None at present: what goes wrong goes wrong for one connection.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    router: Arc<Router>,
+    context: AcceptContext,
+    shutdown: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let gate = context.admission.unwrap_or_else(Admission::unlimited);
+    let stop = Stop::default();
+    let service = Arc::new(Service { gate, router, limits: ConnectionLimits::default(), stop: stop.clone() });
+    let door = Door {
+        service,
+        keys: context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key))),
+        identity: Identity::default(),
+        connections: Arc::new(Semaphore::new(DEFAULT_CONNECTIONS_MAX)),
+        tasks: TaskTracker::new(),
+    };
+    let serve = listen(listener, door);
+    tokio::pin!(serve);
+    tokio::select! {
+        () = &mut serve => return Ok(()),
+        // A dropped sender is a stop too.
+        _ = shutdown => stop.draining.cancel(),
+    }
+    if tokio::time::timeout(EMBEDDED_DRAIN, &mut serve).await.is_err() {
+        stop.ending.cancel();
+        serve.await;
+    }
+    Ok(())
+}
+
+/// Connections at once, where nothing else is configured.
+pub(crate) const DEFAULT_CONNECTIONS_MAX: usize = 1024;
+
+/// What counts as one client on a local socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Identity {
+    /// A process.
+    #[default]
+    Process,
+    /// A user.
+    User,
+    /// A connection.
+    Connection,
+}
+
+/// What a listener needs to let somebody in.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) service: Arc<Service>,
+    /// Keys of which a TCP client must hold one.
+    pub(crate) keys: Option<Arc<Keys>>,
+    pub(crate) identity: Identity,
+    /// Connections that may still be opened.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Pause after a failed accept: doubled by each further one.
+const BACKOFF_MIN: Duration = Duration::from_millis(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Accepts until the daemon drains, then waits for every connection of this door.
+pub(crate) async fn listen<L: Listener>(listener: L, door: Door) {
+    let draining = door.service.stop.draining.clone();
+    tokio::select! {
+        () = accept(&listener, &door) => {}
+        () = draining.cancelled() => {}
+    }
+    drop(listener);
+    door.tasks.close();
+    door.tasks.wait().await;
+}
+
+/// Accepts for ever.
+async fn accept<L: Listener>(listener: &L, door: &Door) {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        // Past the limit nothing is accepted until somebody leaves; the system's backlog holds the rest.
+        let Ok(slot) = Arc::clone(&door.connections).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                backoff = BACKOFF_MIN;
+                let door_of_task = door.clone();
+                door.tasks.spawn(async move {
+                    enter(socket, peer, door_of_task).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, backoff_ms = backoff.as_millis(), "cannot accept a connection");
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(BACKOFF_MAX);
+            }
+        }
+    }
+}
+
+/// Finds out who came, and serves them.
+async fn enter<S: Socket>(mut socket: S, peer: Peer, door: Door) {
+    let Door { service, keys, identity, .. } = door;
+    let (key, early) = match (peer, keys) {
+        (Peer::Tcp(addr), Some(keys)) => {
+            let admitted = tokio::select! {
+                admitted = connection::authenticate(&mut socket, &keys) => admitted,
+                () = service.stop.draining.cancelled() => return,
+            };
+            match admitted {
+                Some(admitted) => (ClientKey::Key(admitted.name), admitted.early),
+                None => return refuse(addr),
+            }
+        }
+        (peer, _) => (client_key(peer, identity), Vec::new()),
+    };
+    tracing::debug!(?peer, ?key, "connection opened");
+    let client: Client = service.gate.client(key);
+    connection::serve(socket, client, early, service).await;
+}
+
+fn refuse(addr: SocketAddr) {
+    tracing::warn!(%addr, "a connection gave no valid key");
+}
+
+/// Connections that have no better name.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+fn client_key(peer: Peer, identity: Identity) -> ClientKey {
+    match (identity, peer) {
+        (Identity::Process, Peer::Local { uid: Some(uid), pid: Some(pid) }) => {
+            ClientKey::Process { uid, pid }
+        }
+        (Identity::User, Peer::Local { uid: Some(uid), .. }) => ClientKey::User { uid },
+        _ => ClientKey::Connection(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
+    }
+}

@@ -1,0 +1,61 @@
+//! The daemon's binary: flags, logs, signals; the rest is the library.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use inferd_daemon::config::{Config, Overrides};
+use inferd_daemon::process;
+use inferd_daemon::signals::Signals;
+use tracing_subscriber::EnvFilter;
+
+/// One inference daemon that every program on this machine shares.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The configuration file.
+    #[arg(long, env = "INFERD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what would run, and exit.
+    #[arg(long)]
+    check_config: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_env("INFERD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = Config::load(args.config.as_deref())?.apply(&args.overrides)?;
+    if args.check_config {
+        print!("{}", config.describe());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(run(config))
+}
+
+/// Runs until a signal has ended it; a second one does not wait.
+async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let daemon = tokio::select! {
+        started = process::start(config) => started?,
+        code = signals.next() => return Ok(code.into()),
+    };
+    tracing::info!(local = %daemon.sockets().local.display(), tcp = ?daemon.sockets().tcp, "serving");
+    let drain = daemon.drain_token();
+    let mut stopped = std::pin::pin!(daemon.stopped());
+    tokio::select! {
+        () = &mut stopped => return Ok(ExitCode::SUCCESS),
+        _ = signals.next() => drain.cancel(),
+    }
+    tokio::select! {
+        () = stopped => Ok(ExitCode::SUCCESS),
+        code = signals.next() => Ok(code.into()),
+    }
+}

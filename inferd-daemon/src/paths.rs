@@ -1,0 +1,212 @@
+//! Where a user's daemon is found: the environment enters, the paths of its sockets and lock leave.
+//!
+//! Programs find the daemon by the same rules, so they hold for both sides: change none of them alone.
+//!
+//! Invariants:
+//! - The runtime directory belongs to this user, is no link, and nobody else can write to it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a user's daemon is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The directory of the rest; on Windows, of the lock alone.
+    pub runtime_dir: PathBuf,
+    /// Where requests are taken.
+    pub local: PathBuf,
+    /// Where the daemon says how it is.
+    pub admin: PathBuf,
+    /// Held by the one daemon there is.
+    pub lock: PathBuf,
+    /// Whether the directory is one of our choosing, and so ours to tighten.
+    own_dir: bool,
+}
+
+/// A runtime directory that is not safe to use.
+#[derive(Debug, thiserror::Error)]
+pub enum PathsError {
+    /// A symbolic link is in its place.
+    #[error("{} is a symbolic link, expected a directory", .0.display())]
+    Symlink(PathBuf),
+    /// Something else is in its place.
+    #[error("{} is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    /// It is another user's.
+    #[error("{} belongs to another user", .0.display())]
+    ForeignOwner(PathBuf),
+    /// `INFERD_RUNTIME_DIR` names a directory that others may write to.
+    #[error("others may write to {}", .0.display())]
+    WritableByOthers(PathBuf),
+    /// It cannot be made, looked at or tightened.
+    #[error("cannot prepare {}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The systems that have rules of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Unix,
+    MacOs,
+    Windows,
+}
+
+impl System {
+    const HERE: Self = if cfg!(windows) {
+        Self::Windows
+    } else if cfg!(target_os = "macos") {
+        Self::MacOs
+    } else {
+        Self::Unix
+    };
+}
+
+impl Paths {
+    /// Those of this user. `INFERD_RUNTIME_DIR` names the directory; otherwise it is `$XDG_RUNTIME_DIR/inferd`,
+    /// else `~/.inferd/run`; on macOS `$TMPDIR/inferd`; else `/tmp/inferd-<uid>`. On Windows it is
+    /// `%LOCALAPPDATA%\inferd`, and the sockets are pipes.
+    #[must_use]
+    pub fn of_user() -> Self {
+        Self::on(System::HERE, |name| std::env::var_os(name), owner::user())
+    }
+
+    /// Those of a daemon that lives in `dir`.
+    #[must_use]
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self::under(System::HERE, dir.into(), false)
+    }
+
+    fn on(system: System, env: impl Fn(&str) -> Option<OsString>, user: u32) -> Self {
+        let dir = |name: &str| env(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        if let Some(dir) = dir("INFERD_RUNTIME_DIR") {
+            return Self::under(system, dir, false);
+        }
+        let own = match system {
+            System::Unix => dir("XDG_RUNTIME_DIR")
+                .map(|dir| dir.join("inferd"))
+                .or_else(|| dir("HOME").map(|home| home.join(".inferd/run"))),
+            System::MacOs => dir("TMPDIR").map(|dir| dir.join("inferd")),
+            System::Windows => Some(dir("LOCALAPPDATA").unwrap_or_else(std::env::temp_dir).join("inferd")),
+        };
+        Self::under(system, own.unwrap_or_else(|| format!("/tmp/inferd-{user}").into()), true)
+    }
+
+    fn under(system: System, runtime_dir: PathBuf, own_dir: bool) -> Self {
+        let (local, admin) = match system {
+            System::Windows => (r"\\.\pipe\inferd-infer".into(), r"\\.\pipe\inferd-admin".into()),
+            System::Unix | System::MacOs => (runtime_dir.join("infer.sock"), runtime_dir.join("admin.sock")),
+        };
+        Self { local, admin, lock: runtime_dir.join("daemon.lock"), runtime_dir, own_dir }
+    }
+
+    /// These, with requests taken at `local` where the configuration names a place.
+    #[must_use]
+    pub fn with_local(self, local: Option<&Path>) -> Self {
+        match local {
+            Some(local) => Self { local: local.to_owned(), ..self },
+            None => self,
+        }
+    }
+
+    /// Makes the runtime directory, for this user only. One of our own choosing that is there with wider permissions
+    /// is tightened; one that `INFERD_RUNTIME_DIR` names may be read by others, and is left as it is.
+    ///
+    /// # Errors
+    /// [`PathsError`] where something else is in its place, it is another user's, or others may write to it.
+    pub fn prepare(&self) -> Result<(), PathsError> {
+        let path = || self.runtime_dir.clone();
+        let failed = |source| PathsError::Io { path: path(), source };
+        owner::make_dir(&self.runtime_dir).map_err(failed)?;
+        let found = self.runtime_dir.symlink_metadata().map_err(failed)?;
+        if found.is_symlink() {
+            return Err(PathsError::Symlink(path()));
+        }
+        if !found.is_dir() {
+            return Err(PathsError::NotADirectory(path()));
+        }
+        if !owner::owns(&found) {
+            return Err(PathsError::ForeignOwner(path()));
+        }
+        if self.own_dir {
+            owner::tighten(&self.runtime_dir, &found).map_err(failed)
+        } else if owner::others_write(&found) {
+            Err(PathsError::WritableByOthers(path()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Owners and permissions, where the system has them.
+#[cfg(unix)]
+mod owner {
+    use std::fs::{DirBuilder, Metadata, Permissions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    use std::path::Path;
+
+    pub(super) fn user() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    /// Makes `path` and what is missing above it; what is there already is left for a look.
+    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+        match path.symlink_metadata() {
+            Ok(_) => Ok(()),
+            Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(path),
+        }
+    }
+
+    pub(super) fn owns(found: &Metadata) -> bool {
+        found.uid() == user()
+    }
+
+    pub(super) fn others_write(found: &Metadata) -> bool {
+        found.mode() & 0o022 != 0
+    }
+
+    pub(super) fn tighten(path: &Path, found: &Metadata) -> io::Result<()> {
+        if found.mode() & 0o777 == 0o700 {
+            return Ok(());
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(0o700))
+    }
+}
+
+/// What is under a user's profile is the user's own.
+#[cfg(not(unix))]
+mod owner {
+    use std::fs::Metadata;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn user() -> u32 {
+        0
+    }
+
+    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    pub(super) fn owns(_found: &Metadata) -> bool {
+        true
+    }
+
+    pub(super) fn others_write(_found: &Metadata) -> bool {
+        false
+    }
+
+    pub(super) fn tighten(_path: &Path, _found: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

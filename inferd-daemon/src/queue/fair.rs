@@ -1,0 +1,185 @@
+//! Who is next: a value, with time as an argument and nothing asynchronous.
+//!
+//! Invariants:
+//! - A better band goes first; a waiter rises one band each `ageing`.
+//! - Inside a band the client with the least service so far goes first, the longest-waiting among equals.
+//! - One client's waiters of one band leave in the order they came. With one client this is first in, first out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use inferd_proto::Priority;
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::band;
+
+const BANDS: usize = 3;
+
+/// Where a waiter stands, to find it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    band: usize,
+    ticket: u64,
+}
+
+/// A waiter whose turn has come.
+#[derive(Debug)]
+pub(super) struct Next<T> {
+    pub(super) account: Arc<Account>,
+    pub(super) cost: u64,
+    pub(super) payload: T,
+}
+
+#[derive(Debug)]
+struct Waiter<T> {
+    ticket: u64,
+    since: Instant,
+    cost: u64,
+    payload: T,
+}
+
+/// One client's waiters.
+#[derive(Debug)]
+struct Line<T> {
+    account: Arc<Account>,
+    bands: [VecDeque<Waiter<T>>; BANDS],
+}
+
+/// The queue. Its operations look at every waiting client, of which there are at most as many as places.
+#[derive(Debug)]
+pub(super) struct FairQueue<T> {
+    lines: Vec<Line<T>>,
+    len: usize,
+    tickets: u64,
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self { lines: Vec::new(), len: 0, tickets: 0 }
+    }
+}
+
+/// What decides between two waiters: risen band, service had, arrival.
+type Rank = (usize, u64, u64);
+
+impl<T> Line<T> {
+    fn len(&self) -> usize {
+        self.bands.iter().map(VecDeque::len).sum()
+    }
+
+    fn rank(&self, band: usize, waiter: &Waiter<T>, now: Instant, ageing: Duration) -> Rank {
+        let waited = now.saturating_duration_since(waiter.since);
+        let risen = waited.as_nanos().checked_div(ageing.as_nanos()).unwrap_or(0);
+        let band = band.saturating_sub(usize::try_from(risen).unwrap_or(usize::MAX));
+        (band, self.account.counter(), waiter.ticket)
+    }
+}
+
+impl<T> FairQueue<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn holds(&self, account: &Arc<Account>) -> bool {
+        self.line_of(account).is_some()
+    }
+
+    pub(super) fn push(
+        &mut self,
+        account: &Arc<Account>,
+        priority: Priority,
+        cost: u64,
+        now: Instant,
+        payload: T,
+    ) -> Spot {
+        let line = self.line_of(account).unwrap_or_else(|| {
+            self.lines.push(Line { account: Arc::clone(account), bands: Default::default() });
+            self.lines.len() - 1
+        });
+        let spot = Spot { band: band(priority), ticket: self.tickets };
+        self.tickets += 1;
+        self.len += 1;
+        account.waits();
+        self.lines[line].bands[spot.band].push_back(Waiter {
+            ticket: spot.ticket,
+            since: now,
+            cost,
+            payload,
+        });
+        spot
+    }
+
+    /// Takes the next waiter out.
+    pub(super) fn pop(&mut self, now: Instant, ageing: Duration) -> Option<Next<T>> {
+        let fronts = self.lines.iter().enumerate().flat_map(|(index, line)| {
+            line.bands.iter().enumerate().filter_map(move |(band, waiters)| {
+                Some((line.rank(band, waiters.front()?, now, ageing), index, band))
+            })
+        });
+        let (_, line, band) = fronts.min()?;
+        Some(self.take(line, band, 0))
+    }
+
+    /// Takes the waiter at `spot` out, if it is still there.
+    pub(super) fn remove(&mut self, account: &Arc<Account>, spot: Spot) -> Option<Next<T>> {
+        let line = self.line_of(account)?;
+        let at = self.lines[line].bands[spot.band].binary_search_by_key(&spot.ticket, |w| w.ticket).ok()?;
+        Some(self.take(line, spot.band, at))
+    }
+
+    /// Makes room for a newcomer: takes out the newest waiter of the client that holds the most places, if that is
+    /// more than `share` and the newcomer holds fewer than that.
+    pub(super) fn give_way(&mut self, newcomer: &Arc<Account>, share: usize) -> Option<T> {
+        if self.line_of(newcomer).is_some_and(|line| self.lines[line].len() >= share) {
+            return None;
+        }
+        let (line, places) =
+            self.lines.iter().map(Line::len).enumerate().max_by_key(|&(_, places)| places)?;
+        if places <= share {
+            return None;
+        }
+        let newest = |band: &usize| self.lines[line].bands[*band].back().map(|waiter| waiter.ticket);
+        let band = (0..BANDS).max_by_key(newest)?;
+        let last = self.lines[line].bands[band].len() - 1;
+        Some(self.take(line, band, last).payload)
+    }
+
+    /// How many go before the waiter at `spot`, itself included, if nobody came or went.
+    pub(super) fn position(
+        &self,
+        account: &Arc<Account>,
+        spot: Spot,
+        now: Instant,
+        ageing: Duration,
+    ) -> Option<usize> {
+        let line = &self.lines[self.line_of(account)?];
+        let waiters = &line.bands[spot.band];
+        let at = waiters.binary_search_by_key(&spot.ticket, |waiter| waiter.ticket).ok()?;
+        let own = line.rank(spot.band, &waiters[at], now, ageing);
+        let ahead = |line: &Line<T>| -> usize {
+            let ranks = line.bands.iter().enumerate().flat_map(|(band, waiters)| {
+                waiters.iter().map(move |waiter| line.rank(band, waiter, now, ageing))
+            });
+            ranks.filter(|&rank| rank <= own).count()
+        };
+        Some(self.lines.iter().map(ahead).sum())
+    }
+
+    fn line_of(&self, account: &Arc<Account>) -> Option<usize> {
+        self.lines.iter().position(|line| Arc::ptr_eq(&line.account, account))
+    }
+
+    fn take(&mut self, line: usize, band: usize, at: usize) -> Next<T> {
+        let account = Arc::clone(&self.lines[line].account);
+        let waiter =
+            self.lines[line].bands[band].remove(at).expect("callers name a waiter they have just seen");
+        account.waits_no_more();
+        self.len -= 1;
+        if self.lines[line].len() == 0 {
+            self.lines.swap_remove(line);
+        }
+        Next { account, cost: waiter.cost, payload: waiter.payload }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a request holds once it is in: a place in the queue, then the permit to run. Dropping either gives it back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::fair::Spot;
+use super::{Gate, Refused, WAITING};
+
+/// A request that got in. Dropped, it leaves.
+#[derive(Debug)]
+#[must_use]
+pub enum Place {
+    /// It runs.
+    Ready(Permit),
+    /// It waits.
+    Waiting(Waiting),
+}
+
+impl Place {
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    /// [`Refused::QueueFull`] when the place has to give way to a client that holds fewer.
+    pub async fn turn(self) -> Result<Permit, Refused> {
+        match self {
+            Self::Ready(permit) => Ok(permit),
+            Self::Waiting(mut waiting) => waiting.granted().await,
+        }
+    }
+
+    /// Waits for the turn and tells `queued` the position (1 is next), at first and whenever it changes.
+    ///
+    /// # Errors
+    /// As [`Place::turn`].
+    pub async fn turn_watched(self, mut queued: impl FnMut(u32)) -> Result<Permit, Refused> {
+        let mut waiting = match self {
+            Self::Ready(permit) => return Ok(permit),
+            Self::Waiting(waiting) => waiting,
+        };
+        let gate = Arc::clone(&waiting.gate);
+        let mut told = None;
+        loop {
+            let moved = gate.moved.notified();
+            let position = waiting.position();
+            if let Some(position) = position.filter(|_| position != told) {
+                queued(position);
+                told = Some(position);
+            }
+            tokio::select! {
+                biased;
+                turn = waiting.granted() => return turn,
+                () = moved => {}
+            }
+        }
+    }
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub struct Waiting {
+    pub(super) gate: Arc<Gate>,
+    pub(super) account: Arc<Account>,
+    pub(super) spot: Spot,
+    pub(super) comes: oneshot::Receiver<Result<Permit, Refused>>,
+}
+
+impl Waiting {
+    async fn granted(&mut self) -> Result<Permit, Refused> {
+        (&mut self.comes).await.expect("the gate lets no place go without a word")
+    }
+
+    fn position(&self) -> Option<u32> {
+        let position = self.gate.lock().waiting.position(
+            &self.account,
+            self.spot,
+            Instant::now(),
+            self.gate.limits.ageing,
+        )?;
+        u32::try_from(position).ok()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut queue = self.gate.lock();
+        let left = queue.waiting.remove(&self.account, self.spot);
+        if left.is_some() {
+            self.gate.counts.fetch_sub(WAITING, Ordering::AcqRel);
+            drop(queue);
+            self.gate.moved.notify_waiters();
+        }
+    }
+}
+
+/// The right to run, held to the terminal frame.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    gate: Arc<Gate>,
+    account: Arc<Account>,
+    since: Instant,
+    prompt_cost: u64,
+}
+
+/// What a generated token is charged (a prompt token costs 1): Sheng et al., OSDI 2024, section 3.2.
+const GENERATED_TOKEN_COST: u64 = 2;
+
+impl Permit {
+    pub(super) fn new(gate: Arc<Gate>, account: Arc<Account>, prompt_cost: u64, since: Instant) -> Self {
+        account.begin(prompt_cost);
+        Self { gate, account, since, prompt_cost }
+    }
+
+    /// Charges the client for one token as it streams.
+    pub fn charge_token(&self) {
+        self.account.charge(GENERATED_TOKEN_COST);
+    }
+
+    /// Corrects the charge for the prompt once the engine has counted it.
+    pub fn correct_prompt(&mut self, prompt_tokens: u32) {
+        if prompt_tokens > 0 {
+            self.account.correct(self.prompt_cost, u64::from(prompt_tokens));
+            self.prompt_cost = u64::from(prompt_tokens);
+        }
+    }
+
+    /// When it was given.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.account.end();
+        self.gate.service_time.record(now.saturating_duration_since(self.since));
+        self.gate.release(now);
+    }
+}

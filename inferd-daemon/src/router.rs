@@ -1,0 +1,172 @@
+//! Routing: which lane takes a request, and what becomes of it when that lane fails.
+//!
+//! A request enters and a [`Ticket`] leaves, which starts it; until the first token a failed attempt moves to the next
+//! lane. What a request costs and when it may run is not decided here.
+//!
+//! Invariants:
+//! - Lanes share nothing: one lane's failures never keep a request from another.
+//! - Every use of a lane is settled exactly once; a dropped one settles as abandoned and blames nobody.
+//! - After the first token there is no second attempt.
+
+mod breaker;
+mod budget;
+mod lane;
+mod ticket;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use inferd_engine::{Backend, GenerateError};
+use inferd_proto::Model;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use budget::RetryBudget;
+use lane::Lane;
+
+pub use breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
+pub use lane::{LaneConfig, LaneState};
+pub use ticket::{Ticket, Tokens};
+
+/// Why no lane took, or finished, a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// No lane serves the model that was named.
+    #[error("model `{0}` is not served here")]
+    ModelNotFound(String),
+    /// Every lane that could is shut.
+    #[error("no backend is available")]
+    Shut {
+        /// When the first of them is tried again.
+        retry_after: Duration,
+    },
+    /// The lane's own error, with no other lane left to try.
+    #[error("{error}")]
+    Lane {
+        /// The lane.
+        lane: Arc<str>,
+        /// What it said.
+        #[source]
+        error: GenerateError,
+    },
+}
+
+/// The lanes of a daemon.
+pub struct Router {
+    lanes: Vec<Arc<Lane>>,
+    /// Signalled when a request leaves a lane that has a limit.
+    left: Arc<Notify>,
+    budget: Mutex<RetryBudget>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}
+
+impl Router {
+    /// One lane a backend, all of one priority, each taking any model, with the default breaker.
+    #[must_use]
+    pub fn new(backends: Vec<Arc<dyn Backend>>) -> Self {
+        Self::with_lanes(backends.into_iter().map(|backend| (backend, LaneConfig::default())))
+    }
+
+    /// One lane a backend, each with its own configuration.
+    #[must_use]
+    pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
+        let left = Arc::new(Notify::new());
+        let lane = |(backend, config)| Arc::new(Lane::new(backend, config, Arc::clone(&left)));
+        let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
+        lanes.sort_by_key(|lane| lane.priority());
+        Self { lanes, left, budget: Mutex::default() }
+    }
+
+    /// Picks a lane for a request that names `model`, or names none. Waits while every lane that could take it is at
+    /// its own limit.
+    ///
+    /// # Errors
+    /// [`RouteError::ModelNotFound`] or [`RouteError::Shut`].
+    pub async fn route(self: &Arc<Self>, model: Option<&str>) -> Result<Ticket, RouteError> {
+        if self.lanes.len() > 1 {
+            self.budget().deposit();
+        }
+        let lane = self.pick(model, &[]).await?;
+        Ok(Ticket::new(Arc::clone(self), lane))
+    }
+
+    /// Whether every backend is ready.
+    #[must_use]
+    pub fn all_ready(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.backend().ready())
+    }
+
+    /// What each lane serves.
+    #[must_use]
+    pub fn models(&self) -> Vec<Model> {
+        self.lanes.iter().flat_map(|lane| lane.models()).collect()
+    }
+
+    /// Where each lane stands.
+    #[must_use]
+    pub fn state(&self) -> Vec<LaneState> {
+        let now = Instant::now();
+        self.lanes.iter().map(|lane| lane.state(now)).collect()
+    }
+
+    /// Asks each lane that was configured without models for its list.
+    pub async fn learn_models(&self) {
+        futures_util::future::join_all(self.lanes.iter().map(|lane| lane.learn_models())).await;
+    }
+
+    /// The backends, in the order they are tried.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<dyn Backend>> {
+        self.lanes.iter().map(|lane| lane.backend())
+    }
+
+    /// The best lane for `model` that is not in `tried`: first by priority, then the less loaded of two at random.
+    async fn pick(&self, model: Option<&str>, tried: &[Arc<Lane>]) -> Result<lane::Use, RouteError> {
+        loop {
+            let left = self.left.notified();
+            let now = Instant::now();
+            let untried = |lane: &&Arc<Lane>| !tried.iter().any(|other| Arc::ptr_eq(lane, other));
+            let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
+            if serving().next().is_none() {
+                return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
+            }
+            let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
+            if open().next().is_none() {
+                let retry_after = serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or_default();
+                return Err(RouteError::Shut { retry_after });
+            }
+            // A better group that is at its limit is worth a worse one, never a failure.
+            match Self::less_loaded(open().filter(|lane| lane.has_room())) {
+                Some(lane) => match lane.admit(now) {
+                    Some(used) => return Ok(used),
+                    // Another request took the last slot or the probe meanwhile: look again.
+                    None => tokio::task::consume_budget().await,
+                },
+                None => left.await,
+            }
+        }
+    }
+
+    /// Of the first priority group among `lanes`: the less loaded of two taken at random.
+    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Arc<Lane>>) -> Option<&'l Arc<Lane>> {
+        let mut lanes = lanes.peekable();
+        let group = lanes.peek()?.priority();
+        let mut pair: [Option<&Arc<Lane>>; 2] = [None, None];
+        // Reservoir sampling of two.
+        for (seen, lane) in lanes.take_while(|lane| lane.priority() == group).enumerate() {
+            let at = if seen < 2 { seen } else { fastrand::usize(..=seen) };
+            if let Some(place) = pair.get_mut(at) {
+                *place = Some(lane);
+            }
+        }
+        pair.into_iter().flatten().min_by_key(|lane| lane.load())
+    }
+
+    fn budget(&self) -> std::sync::MutexGuard<'_, RetryBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

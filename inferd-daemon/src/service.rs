@@ -1,0 +1,79 @@
+//! What every connection works with: the gate, the lanes, the limits, and the word that it is time to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inferd_proto::{Hello, Limits, MAX_FRAME_BYTES, PROTOCOL_VERSION};
+use tokio_util::sync::CancellationToken;
+
+use crate::queue::Admission;
+use crate::router::Router;
+
+/// Additive features of the protocol that are served, as `hello` names them.
+const FEATURES: [&str; 10] = [
+    "blocks",
+    "cancel",
+    "deadline",
+    "hello",
+    "model",
+    "pipelining",
+    "priority",
+    "progress",
+    "response_format",
+    "tools",
+];
+
+/// Shared by all connections of a daemon.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) gate: Admission,
+    pub(crate) router: Arc<Router>,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) stop: Stop,
+}
+
+/// What one connection may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) frame_bytes_max: usize,
+    pub(crate) open_requests_max: usize,
+    pub(crate) idle_timeout: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: MAX_FRAME_BYTES,
+            open_requests_max: 256,
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The two words that end a daemon.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    /// Accept nothing new; finish what is open.
+    pub(crate) draining: CancellationToken,
+    /// End what is still open.
+    pub(crate) ending: CancellationToken,
+}
+
+impl Service {
+    /// The answer to `hello`.
+    pub(crate) fn hello(&self) -> Hello {
+        let gate = self.gate.limits();
+        Hello {
+            protocol: PROTOCOL_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: FEATURES.map(str::to_owned).to_vec(),
+            limits: Limits {
+                frame_bytes_max: self.limits.frame_bytes_max,
+                open_requests_max: self.limits.open_requests_max,
+                active: gate.active,
+                queue_depth: gate.queue_depth,
+            },
+            models: self.router.models(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One connection as a plain value: hyper's two halves, driven by whoever waits for an answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::{Request, Response};
+
+use super::HttpError;
+use super::socket::Socket;
+
+/// The most bytes of a response's status line and headers together.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The most bytes of an answer's rest that are thrown away to keep its connection.
+const REST_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) struct Link {
+    requests: SendRequest<Full<Bytes>>,
+    driver: Connection<Socket, Full<Bytes>>,
+    /// The driver has returned: nothing more is read or written.
+    over: bool,
+}
+
+/// An exchange without an answer.
+pub(super) struct Unanswered {
+    pub(super) error: HttpError,
+    /// Whether the server had not said one byte, so that on a reused connection it may never have seen the request.
+    pub(super) silent: bool,
+}
+
+impl Link {
+    pub(super) async fn new(socket: Socket) -> Result<Self, HttpError> {
+        let (requests, driver) =
+            http1::Builder::new().max_header_size(HEAD_BYTES_MAX).handshake(socket).await?;
+        Ok(Self { requests, driver, over: false })
+    }
+
+    /// Sends `request` and waits for the head of its answer.
+    pub(super) async fn exchange(
+        mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Self), Unanswered> {
+        let mut answer = pin!(self.requests.send_request(request));
+        let answered = poll_fn(|cx| {
+            self.drive(cx);
+            answer.as_mut().poll(cx)
+        });
+        match answered.await {
+            Ok(answer) => Ok((answer, self)),
+            Err(error) => {
+                let silent = self.driver.into_parts().read_buf.is_empty();
+                Err(Unanswered { error: error.into(), silent })
+            }
+        }
+    }
+
+    /// The next piece of `body`, which this connection carries; never empty.
+    pub(super) fn poll_chunk(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        let mut driven = false;
+        loop {
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
+                    // Trailers say nothing that an engine asks for.
+                    Ok(_) | Err(_) => driven = false,
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending if driven => return Poll::Pending,
+                Poll::Pending => {
+                    self.drive(cx);
+                    driven = true;
+                }
+            }
+        }
+    }
+
+    /// Whether another request may be sent: reads the `rest` of the answer before, without waiting, and notices
+    /// whether the server has hung up. The task polling last is forgotten, so an idle connection wakes nobody.
+    pub(super) fn is_free(&mut self, rest: &mut Option<Incoming>) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut read = 0;
+        while let Some(body) = rest {
+            match self.poll_chunk(body, cx) {
+                Poll::Ready(None) => *rest = None,
+                Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
+                Poll::Ready(Some(_)) | Poll::Pending => return false,
+            }
+        }
+        self.drive(cx);
+        !self.over && self.requests.is_ready()
+    }
+
+    /// Reads and writes what can be. How the connection ended, if it did, is told to whoever waits for its answer.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        self.over = self.over || Pin::new(&mut self.driver).poll(cx).is_ready();
+    }
+}

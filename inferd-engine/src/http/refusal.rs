@@ -1,0 +1,120 @@
+//! From an answer that is no answer to a [`GenerateError`]: what the status means and what the server says of it.
+
+use std::time::{Duration, SystemTime};
+
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{Answer, Redactor};
+use crate::GenerateError;
+
+/// The most bytes of a refusal that are read, and the longest time they are waited for.
+const REASON_BYTES_MAX: usize = 64 * 1024;
+const REASON_WAIT: Duration = Duration::from_secs(2);
+
+/// Reads the reason of a refusal. `model` is what was asked for.
+pub(crate) async fn refusal(answer: Answer, model: &str, redactor: &Redactor) -> GenerateError {
+    let Answer { status, headers, mut body } = answer;
+    let mut text = Vec::new();
+    // What came in time is the reason.
+    let read = timeout(REASON_WAIT, body.read_beginning(REASON_BYTES_MAX, &mut text)).await;
+    tracing::debug!(status = status.as_u16(), bytes = text.len(), whole = read.is_ok(), "upstream refused");
+    let reason = redactor.shown(&reason(&text));
+    blame(status, &headers, reason, model)
+}
+
+/// What a status other than 200 means.
+pub(crate) fn blame(status: StatusCode, headers: &HeaderMap, reason: String, model: &str) -> GenerateError {
+    let reason = if reason.is_empty() { said(status) } else { reason };
+    let retry_after = || retry_after(headers, SystemTime::now());
+    match status.as_u16() {
+        300..=399 => {
+            let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+            let to = Redactor::default().shown(to);
+            GenerateError::Unavailable(format!("redirects ({}) to {to}, which is not followed", said(status)))
+        }
+        401 | 403 => GenerateError::RefusedCredentials,
+        404 => GenerateError::ModelNotFound(model.to_owned()),
+        429 => GenerateError::Busy { reason, retry_after: retry_after() },
+        503 if headers.contains_key(RETRY_AFTER) => {
+            GenerateError::Busy { reason, retry_after: retry_after() }
+        }
+        408 => GenerateError::Unavailable(format!("{}: {reason}", said(status))),
+        400..=499 => GenerateError::InvalidRequest(reason),
+        500..=599 if reason != said(status) => {
+            GenerateError::Unavailable(format!("{}: {reason}", said(status)))
+        }
+        _ => GenerateError::Unavailable(said(status)),
+    }
+}
+
+/// `503 service unavailable`
+fn said(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(name) => format!("{} {}", status.as_u16(), name.to_lowercase()),
+        None => format!("status {}", status.as_u16()),
+    }
+}
+
+/// What a refusal says, in whichever of the usual shapes: `{"error":{"message":…}}`, `{"error":…}`, `{"message":…}`,
+/// `{"detail":…}`, or plain text. A page of HTML says nothing.
+fn reason(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        #[serde(alias = "detail", alias = "message")]
+        error: Value,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Refusal { error }) => match error {
+            Value::String(text) => text,
+            Value::Object(fields) if fields.get("message").is_some_and(Value::is_string) => {
+                fields["message"].as_str().unwrap_or_default().to_owned()
+            }
+            other => other.to_string(),
+        },
+        Err(_) => {
+            let text = String::from_utf8_lossy(body);
+            if text.trim_start().starts_with('<') { String::new() } else { text.into_owned() }
+        }
+    }
+}
+
+/// How long to wait, from seconds or from a date (RFC 9110, section 10.2.3). A date that has passed is no time.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    Some(date(value)?.duration_since(now).unwrap_or_default())
+}
+
+/// A date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that may be sent (RFC 9110, section 5.6.7).
+fn date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = text.split_once(", ")?.1.split([' ', ':']);
+    let mut number = |most: u64| parts.next()?.parse().ok().filter(|&number: &u64| number <= most);
+    let day = number(31)?;
+    let month_name = parts.next()?;
+    let month = MONTHS.iter().position(|&month| month == month_name)? as u64;
+    let mut number = |most: u64| parts.next()?.parse().ok().filter(|&number: &u64| number <= most);
+    let (year, hour, minute, second) = (number(9999)?, number(23)?, number(59)?, number(60)?);
+    if parts.next() != Some("GMT") || year < 1970 || day == 0 {
+        return None;
+    }
+    // Days since 1970, counting years from March so that the leap day comes last.
+    let (shifted_year, shifted_month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100
+        + shifted_year / 400
+        + (153 * shifted_month + 2) / 5
+        + day
+        - 1
+        - 719_468;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+}
+
+#[cfg(test)]
+mod tests;

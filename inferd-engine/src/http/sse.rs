@@ -1,0 +1,191 @@
+//! Server-sent events from chunks of bytes, cut anywhere (HTML Living Standard, section 9.2.6).
+//!
+//! Chunks come in by [`Sse::push`], events are lent out by [`Sse::next`]. An event that lies within one chunk, on one
+//! `data` line, is lent as it lies there; only what is cut or has several lines is put together in a buffer.
+//!
+//! Invariants:
+//! - The events do not depend on where the chunks were cut.
+//! - No line and no event is held beyond [`EVENT_BYTES_MAX`].
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use memchr::memchr2;
+
+/// The most bytes of a line, and of the data of one event.
+pub(crate) const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The decoder of one stream.
+#[derive(Default)]
+pub(crate) struct Sse {
+    chunk: Bytes,
+    /// How much of the chunk was read.
+    at: usize,
+    /// A line that was cut at the end of a chunk.
+    line: Vec<u8>,
+    /// The data of an event that is not lent from a chunk, each line ended by `\n`.
+    data: Vec<u8>,
+    /// `data` was lent out and is to be emptied.
+    lent: bool,
+    /// The last line ended in `\r`, so that a `\n` that follows belongs to it.
+    after_cr: bool,
+    /// A line was seen: a byte order mark may only stand before it.
+    begun: bool,
+}
+
+/// What a stream says. The names of events, their ids and retry times are not looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event<'a> {
+    /// The data of an event.
+    Data(&'a [u8]),
+    /// A comment, as servers send to show that they are alive.
+    Comment,
+}
+
+/// A line or event beyond [`EVENT_BYTES_MAX`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event exceeds {EVENT_BYTES_MAX} bytes")]
+pub(crate) struct EventTooLong;
+
+/// Where an event was found.
+enum Found {
+    InChunk(Range<usize>),
+    InData,
+    Comment,
+}
+
+impl Sse {
+    /// Takes the next chunk; the one before must have been read until [`Sse::next`] said `None`.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        debug_assert_eq!(self.at, self.chunk.len(), "the chunk before is read to its end");
+        self.chunk = chunk;
+        self.at = 0;
+    }
+
+    /// The next event, or `None` where another chunk is needed.
+    pub(crate) fn next(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+        if self.lent {
+            self.lent = false;
+            self.data.clear();
+        }
+        Ok(match self.find()? {
+            None => None,
+            Some(Found::Comment) => Some(Event::Comment),
+            Some(Found::InChunk(range)) => Some(Event::Data(&self.chunk[range])),
+            Some(Found::InData) => Some(Event::Data(self.lend())),
+        })
+    }
+
+    /// The data of an event that the end of the stream cut off: the standard drops it, but the last event of a
+    /// server that forgets its empty line is worth a look.
+    pub(crate) fn end(&mut self) -> Option<&[u8]> {
+        if self.lent {
+            self.lent = false;
+            self.data.clear();
+        }
+        let line = std::mem::take(&mut self.line);
+        let whole = self.take_line(&line);
+        (whole.is_ok() && !self.data.is_empty()).then(|| self.lend())
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, EventTooLong> {
+        loop {
+            let rest = &self.chunk[self.at..];
+            if self.after_cr && !rest.is_empty() {
+                self.after_cr = false;
+                if rest[0] == b'\n' {
+                    self.at += 1;
+                    continue;
+                }
+            }
+            let Some(length) = memchr2(b'\n', b'\r', rest) else {
+                if self.line.len() + rest.len() > EVENT_BYTES_MAX {
+                    return Err(EventTooLong);
+                }
+                self.line.extend_from_slice(rest);
+                self.at = self.chunk.len();
+                return Ok(None);
+            };
+            if length > EVENT_BYTES_MAX {
+                return Err(EventTooLong);
+            }
+            let line = self.at..self.at + length;
+            self.at = line.end;
+            self.end_line();
+            let found = if self.line.is_empty() {
+                self.whole_line(line)?
+            } else {
+                let mut cut = std::mem::take(&mut self.line);
+                cut.extend_from_slice(&self.chunk[line]);
+                let found = self.take_line(&cut)?;
+                cut.clear();
+                self.line = cut;
+                found
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A line that lies within the chunk; if the line after it is empty and no data came before, so does its event.
+    fn whole_line(&mut self, line: Range<usize>) -> Result<Option<Found>, EventTooLong> {
+        let bytes = &self.chunk[line.clone()];
+        if self.begun && self.data.is_empty() && bytes.len() > 5 && bytes.starts_with(b"data:") {
+            let start = line.start + 5 + usize::from(bytes[5] == b' ');
+            if !self.after_cr && matches!(self.chunk.get(self.at), Some(b'\n' | b'\r')) {
+                self.end_line();
+                return Ok(Some(Found::InChunk(start..line.end)));
+            }
+        }
+        let chunk = self.chunk.clone();
+        self.take_line(&chunk[line])
+    }
+
+    /// Passes over the end of a line, at which the chunk stands.
+    fn end_line(&mut self) {
+        if self.chunk[self.at] == b'\r' {
+            match self.chunk.get(self.at + 1) {
+                Some(b'\n') => self.at += 1,
+                Some(_) => {}
+                None => self.after_cr = true,
+            }
+        }
+        self.at += 1;
+    }
+
+    /// A line without its end: an empty one completes an event.
+    fn take_line(&mut self, mut line: &[u8]) -> Result<Option<Found>, EventTooLong> {
+        if !self.begun {
+            self.begun = true;
+            line = line.strip_prefix(BOM).unwrap_or(line);
+        }
+        if line.is_empty() {
+            return Ok((!self.data.is_empty()).then_some(Found::InData));
+        }
+        if line[0] == b':' {
+            return Ok(Some(Found::Comment));
+        }
+        let value = match line.strip_prefix(b"data") {
+            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
+            Some([]) => &[],
+            Some(_) | None => return Ok(None),
+        };
+        if self.data.len() + value.len() > EVENT_BYTES_MAX {
+            return Err(EventTooLong);
+        }
+        self.data.extend_from_slice(value);
+        self.data.push(b'\n');
+        Ok(None)
+    }
+
+    fn lend(&mut self) -> &[u8] {
+        self.lent = true;
+        &self.data[..self.data.len() - 1]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! `/v1/embeddings`: texts in, vectors out.
+
+use inferd_proto::{EmbedRequest, EmbedUsage};
+use serde::{Deserialize, Serialize};
+
+use super::OpenAi;
+use crate::{Embedded, GenerateError};
+
+/// The most bytes of an answer: some thousands of long vectors as JSON.
+const VECTORS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+#[derive(Serialize)]
+struct Texts<'a> {
+    model: &'a str,
+    input: &'a [String],
+    encoding_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    data: Vec<Vector>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    usage: Option<EmbedUsage>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    index: Option<usize>,
+    embedding: Vec<f32>,
+}
+
+impl OpenAi {
+    pub(super) async fn embed_texts(&self, request: &EmbedRequest) -> Result<Embedded, GenerateError> {
+        let model = match &request.model {
+            Some(model) => model,
+            None => self.default_model().await?,
+        };
+        let (input, dimensions) = (&request.input, request.dimensions);
+        let texts = Texts { model, input, encoding_format: "float", dimensions };
+        let answer = self.post(&self.embeddings, &texts, model).await?;
+        let vectors: Vectors =
+            serde_json::from_slice(&answer.body.read(VECTORS_BYTES_MAX).await?).map_err(|error| {
+                GenerateError::Unavailable(format!("the vectors are not understood: {error}"))
+            })?;
+        arrange(vectors, input.len(), model)
+    }
+}
+
+/// Puts the vectors in the order of the texts, and makes sure that there is one a text, all of one length.
+fn arrange(mut vectors: Vectors, texts: usize, asked: &str) -> Result<Embedded, GenerateError> {
+    vectors.data.sort_by_key(|vector| vector.index);
+    let embeddings: Vec<Vec<f32>> = vectors.data.into_iter().map(|vector| vector.embedding).collect();
+    if embeddings.len() != texts {
+        let got = embeddings.len();
+        return Err(GenerateError::Unavailable(format!("expected {texts} vectors, got {got}")));
+    }
+    if embeddings.windows(2).any(|pair| pair[0].len() != pair[1].len()) {
+        return Err(GenerateError::Unavailable("the vectors differ in length".to_owned()));
+    }
+    let model = vectors.model.unwrap_or_else(|| asked.to_owned());
+    Ok(Embedded { embeddings, model, usage: vectors.usage.unwrap_or_default() })
+}
