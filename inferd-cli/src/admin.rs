@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use crate::client::{LineReader, local};
+use crate::client::{LineReader, is_absence, local};
 
 /// How long a daemon has to answer a command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +60,14 @@ pub enum AdminError {
     /// The daemon did not do it; the text is its reason.
     #[error("the daemon refused: {0}")]
     Refused(String),
+}
+
+impl AdminError {
+    /// Whether no daemon runs there, as far as the system tells.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Connect { source, .. } if is_absence(source))
+    }
 }
 
 impl Admin {

@@ -30,6 +30,7 @@ pub use address::{Address, AddressError};
 pub use answer::Answer;
 pub use dial::Key;
 pub(crate) use dial::local;
+pub(crate) use error::is_absence;
 pub use error::{Broken, ClientError};
 pub(crate) use lines::LineReader;
 pub use open::ANSWER_BYTES_MAX;

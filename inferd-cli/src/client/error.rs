@@ -40,13 +40,13 @@ impl ClientError {
     /// Whether no daemon runs there, as far as the system tells.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        match self {
-            Self::Connect { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
-            }
-            _ => false,
-        }
+        matches!(self, Self::Connect { source, .. } if is_absence(source))
     }
+}
+
+/// Whether a failed connect means that nobody listens.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// Why a connection ended; every answer open on it ends with this.
