@@ -11,7 +11,7 @@ mod input;
 
 use std::io;
 
-use inferd_proto::{ErrorCode, Response, StopReason};
+use inferd_proto::{ErrorCode, Hello, Response, StopReason};
 
 use crate::args::{ChatArgs, Reach};
 use crate::client::ClientError;
@@ -84,16 +84,16 @@ impl Chat {
                 self.conversation.clear();
                 eprintln!("a new conversation");
             }
-            Typed::Command(Command::Model(None)) => match self.link.hello().await {
-                Ok(hello) => eprintln!("{}", words::models(&hello)),
-                Err(error) => eprintln!("error: {}", words::chain(&error)),
-            },
-            Typed::Command(Command::Model(Some(name))) => {
-                match self.link.hello().await {
-                    Ok(hello) => eprintln!("{}", words::engine(&hello, Some(name))),
-                    Err(error) => eprintln!("error: {}", words::chain(&error)),
+            Typed::Command(Command::Model(None)) => {
+                if let Some(hello) = self.hello().await {
+                    eprintln!("{}", words::models(&hello));
                 }
+            }
+            Typed::Command(Command::Model(Some(name))) => {
                 self.conversation.model = Some(name.to_owned());
+                if let Some(hello) = self.hello().await {
+                    eprintln!("{}", words::engine(&hello, Some(name)));
+                }
             }
             Typed::Command(Command::System(text)) => {
                 self.conversation.system = text.map(str::to_owned);
@@ -102,6 +102,14 @@ impl Chat {
             Typed::Unknown(name) => eprintln!("no command {name}: /help lists them, //… says it as it is"),
         }
         Ok(true)
+    }
+
+    /// What the daemon can do, unless it does not say or is not waited for.
+    async fn hello(&self) -> Option<Hello> {
+        tokio::select! {
+            hello = self.link.hello() => hello.inspect_err(|error| eprintln!("error: {}", words::chain(error))).ok(),
+            () = interrupt() => None,
+        }
     }
 
     /// One question and its answer.

@@ -6,6 +6,8 @@
 mod ask;
 #[path = "cli/chat.rs"]
 mod chat;
+#[path = "cli/embedded.rs"]
+mod embedded;
 #[path = "cli/scripted.rs"]
 mod scripted;
 #[path = "cli/status.rs"]

@@ -1,13 +1,14 @@
 //! A typed line: something to say, or a command.
 
 /// What `/help` prints.
-pub(super) const HELP: &str = "\
-  /model          list the models
+pub(super) const HELP: &str = "  /model          list the models
   /model NAME     talk to another model
-  /system TEXT    give instructions for the whole conversation; without TEXT: take them back
+  /system TEXT    instructions for the whole conversation
+  /system         take them back
   /clear, /new    begin a new conversation
   /quit           leave, as Ctrl-D does
-A line that ends in \\ goes on in the next. Ctrl-C ends an answer; what came of it is kept.";
+A line that ends in \\ goes on in the next.
+Ctrl-C ends an answer; what came of it is kept.";
 
 /// A line, understood.
 #[derive(Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ fn who_answers_is_said_in_one_line_and_the_mock_is_called_one() {
         (&[("*", "x", true)], Some("m"), "inferd 0.3.0 · m on x"),
         (&[("a", "x", true)], Some("m"), "inferd 0.3.0 · m, which it does not list"),
         (&[], None, "inferd 0.3.0 · no model yet"),
-        (&[("*", "mock", true)], None, "inferd 0.3.0 · mock"),
+        (&[("mock", "mock", true)], None, "inferd 0.3.0 · mock"),
     ] {
         assert_eq!(engine(&hello(models), wanted), expected);
         assert_eq!(is_mock(&hello(models)), expected.ends_with("mock"), "{expected}");

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
-use crate::scripted::{Daemon, ended, give, interrupt, output, program};
+use crate::scripted::{Daemon, Talk, ended, give, interrupt, output, program};
 
 #[tokio::test]
 async fn the_answer_goes_to_standard_output_as_it_comes_and_nothing_else_does() {
@@ -162,4 +163,18 @@ async fn a_key_that_is_not_set_is_named() {
     let (status, _, stderr) = ended(child).await;
     assert_eq!(status, Some(2));
     insta::assert_snapshot!(stderr, @"inferd-cli: --api-key-env: the environment variable INFERD_NO_SUCH_KEY is not set");
+}
+
+#[tokio::test]
+async fn a_key_is_the_first_line_on_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let mut command = program(&["ask", "why?", "--connect", &address, "--api-key-env", "THE_KEY"]);
+    let mut child = command.env("THE_KEY", "secret").spawn().unwrap();
+    give(&mut child, "").await;
+    let mut talk = Talk::over(listener.accept().await.unwrap().0);
+    assert_eq!(talk.hears().await, json!({"type": "auth", "key": "secret"}));
+    let (_, id) = talk.request().await;
+    talk.done(&id, "because", "end").await;
+    assert_eq!(ended(child).await, (Some(0), "because\n".into(), String::new()));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -19,11 +19,14 @@ pub(crate) struct Daemon {
 }
 
 /// One connection, the daemon's side.
-pub(crate) struct Talk(BufReader<UnixStream>);
+pub(crate) struct Talk<S = UnixStream>(BufReader<S>);
 
 impl Daemon {
     pub(crate) fn listening_at(socket: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::listening_in(TempDir::new().unwrap(), socket)
+    }
+
+    pub(crate) fn listening_in(dir: TempDir, socket: &str) -> Self {
         let listener = UnixListener::bind(dir.path().join(socket)).unwrap();
         Self { dir, listener }
     }
@@ -41,7 +44,7 @@ impl Daemon {
 
     pub(crate) async fn accept(&self) -> Talk {
         let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody connects").unwrap();
-        Talk(BufReader::new(stream))
+        Talk::over(stream)
     }
 }
 
@@ -73,7 +76,11 @@ pub(crate) async fn ended(child: Child) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-impl Talk {
+impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self(BufReader::new(stream))
+    }
+
     /// The next line; `None` when the program hung up.
     pub(crate) async fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
