@@ -32,7 +32,8 @@ pub(crate) async fn show<W: Write>(mut answer: Answer, screen: &mut Screen<W>, w
     let mut stopping = false;
     loop {
         let frame = tokio::select! {
-            frame = answer.next() => frame.unwrap_or(Err(ClientError::Broken(Broken::Closed))),
+            // In this order, so that Ctrl-C is listened for before the first frame is shown.
+            biased;
             () = &mut interrupted => {
                 if stopping {
                     return End::Abandoned;
@@ -42,6 +43,7 @@ pub(crate) async fn show<W: Write>(mut answer: Answer, screen: &mut Screen<W>, w
                 interrupted.set(interrupt());
                 continue;
             }
+            frame = answer.next() => frame.unwrap_or(Err(ClientError::Broken(Broken::Closed))),
         };
         let shown = match frame {
             Ok(frame @ Response::Status { .. }) => {

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use inferd_proto::Response;
+use tokio::sync::mpsc;
 
 use super::connection::Connection;
-use super::open::Frames;
+use super::open::Held;
 use super::{Broken, ClientError};
 
 /// The answer to one request: a stream of its frames that ends after the terminal one, or after an error where the
@@ -16,14 +17,14 @@ use super::{Broken, ClientError};
 #[must_use = "dropping an answer ends its request"]
 pub struct Answer {
     id: String,
-    frames: Frames,
+    frames: mpsc::Receiver<Held>,
     connection: Arc<Connection>,
     over: bool,
     cancelled: bool,
 }
 
 impl Answer {
-    pub(super) fn new(id: String, frames: Frames, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(id: String, frames: mpsc::Receiver<Held>, connection: Arc<Connection>) -> Self {
         Self { id, frames, connection, over: false, cancelled: false }
     }
 
@@ -36,7 +37,7 @@ impl Answer {
     /// Whether a frame is here already, so that reading it would not wait.
     #[must_use]
     pub fn has_frame(&self) -> bool {
-        !self.frames.held.is_empty()
+        !self.frames.is_empty()
     }
 
     /// Asks the daemon to end the request. Its terminal frame still comes, with what was generated.
@@ -55,7 +56,7 @@ impl Stream for Answer {
         if self.over {
             return Poll::Ready(None);
         }
-        let next = ready!(self.frames.held.poll_recv(cx)).map(|(frame, _room)| frame);
+        let next = ready!(self.frames.poll_recv(cx)).map(|(frame, _room)| frame);
         self.over = next.as_ref().is_none_or(Response::is_terminal);
         let broken = || ClientError::Broken(self.connection.open.broken().unwrap_or(Broken::Closed));
         let next = next.ok_or_else(broken);
@@ -66,7 +67,5 @@ impl Stream for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.cancel();
-        // The connection no longer waits for this answer to be read.
-        self.frames.room.close();
     }
 }

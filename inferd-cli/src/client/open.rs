@@ -25,14 +25,8 @@ const FRAME_BYTES_MIN: u32 = 128;
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB and a newline fit")]
 const UNSENT_BYTES_MAX: u32 = MAX_FRAME_BYTES as u32 + 1;
 
-/// A frame, and the room it takes until it is read.
+/// A frame, and the room it takes until it is read or dropped.
 pub(super) type Held = (Response, OwnedSemaphorePermit);
-
-/// The reading end of an answer.
-pub(super) struct Frames {
-    pub(super) held: mpsc::Receiver<Held>,
-    pub(super) room: Arc<Semaphore>,
-}
 
 pub(super) struct Open {
     state: Mutex<State>,
@@ -77,7 +71,7 @@ impl Default for Open {
 
 impl Open {
     /// Opens a request: waits for room among the unsent, then never again.
-    pub(super) async fn request(&self, id: &str, line: &[u8]) -> Result<Frames, ClientError> {
+    pub(super) async fn request(&self, id: &str, line: &[u8]) -> Result<mpsc::Receiver<Held>, ClientError> {
         let room = u32::try_from(line.len()).unwrap_or(u32::MAX).min(UNSENT_BYTES_MAX);
         // Refused only when closed, and then `state.accepting` says why.
         let permit = self.unsent_room.acquire_many(room).await.ok();
@@ -156,7 +150,7 @@ impl Open {
         let Some(inbox) = self.inbox_of(&response) else { return };
         let cost =
             u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(FRAME_BYTES_MIN).min(ANSWER_BYTES_MAX);
-        // Refused by an answer that was dropped: its frames are nobody's until the terminal one.
+        // Dropping an answer drops what it holds, so that this waits no longer and its frames go nowhere.
         if let Ok(room) = inbox.room.acquire_many_owned(cost).await {
             inbox.held.try_send((response, room)).ok();
         }
@@ -221,9 +215,8 @@ impl State {
     }
 }
 
-fn inbox() -> (Inbox, Frames) {
-    let room = Arc::new(Semaphore::new(ANSWER_BYTES_MAX as usize));
+fn inbox() -> (Inbox, mpsc::Receiver<Held>) {
     // The room runs out first: the channel is never full.
     let (held, frames) = mpsc::channel((ANSWER_BYTES_MAX / FRAME_BYTES_MIN) as usize);
-    (Inbox { held, room: Arc::clone(&room) }, Frames { held: frames, room })
+    (Inbox { held, room: Arc::new(Semaphore::new(ANSWER_BYTES_MAX as usize)) }, frames)
 }

@@ -79,6 +79,29 @@ async fn a_daemon_that_another_process_is_starting_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_chat_whose_daemon_is_gone_starts_one_for_the_next_line() {
+    let dir = home(CONFIG);
+    let mut command = program_in(dir.path(), &["chat"]);
+    let daemon = Daemon::listening_in(dir, "infer.sock");
+    let mut child = command.spawn().unwrap();
+    give(&mut child, "one?\ntwo?\n").await;
+    let mut talk = daemon.accept().await;
+    talk.greets().await;
+    talk.request().await;
+    let dir = daemon.close();
+    drop(talk);
+    let (status, stdout, stderr) = ended(child).await;
+    assert_eq!((status, stdout.as_str()), (Some(0), "forty-two\n"));
+    insta::assert_snapshot!(stderr, @r"
+    inferd 0.3.0 · llama3.1:8b on ollama-11434
+    error: the daemon closed the connection; the next message connects again
+    no daemon is running: started one in this process
+    inferd 0.3.0 · m on tiny
+    ");
+    drop(dir);
+}
+
+#[tokio::test]
 async fn a_configuration_that_cannot_be_used_is_named_with_its_fault() {
     let dir = home("[admission]\nactiv = 1\n");
     let mut child = program_in(dir.path(), &["ask", "why?"]).spawn().unwrap();

@@ -35,6 +35,11 @@ impl Daemon {
         Self::listening_at("infer.sock")
     }
 
+    /// Listens no more; the socket stays, as after a crash.
+    pub(crate) fn close(self) -> TempDir {
+        self.dir
+    }
+
     /// Runs the program with `args` and this daemon as the one to use.
     pub(crate) fn run(&self, args: &[&str]) -> Child {
         let mut command = program(args);
