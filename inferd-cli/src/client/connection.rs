@@ -2,6 +2,7 @@
 //!
 //! Invariant: the task ends with the connection; when it ends first, everything open is told why.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ async fn read(io: impl AsyncRead + Unpin, open: &Open) -> Broken {
             Ok(Some((Err(error), _))) => return Broken::NotProtocol(error.to_string()),
             Ok(None) if heard => return Broken::Closed,
             Ok(None) => return Broken::Unheard,
+            // The same, where our first request was still on its way.
+            Err(error) if !heard && error.kind() == io::ErrorKind::ConnectionReset => return Broken::Unheard,
             Err(error) => return Broken::Io(Arc::new(error)),
         }
         heard = true;

@@ -56,7 +56,9 @@ pub enum Broken {
     #[error("the daemon closed the connection")]
     Closed,
     /// The daemon closed it without having said a thing.
-    #[error("the daemon closed the connection without a word, as it does on a wrong or missing key")]
+    #[error(
+        "the daemon closed the connection without a word, as it does on TCP where the key is wrong or missing"
+    )]
     Unheard,
     /// The daemon closed it and said why, in a frame that named no request.
     #[error("the daemon closed the connection: {message}")]
