@@ -115,11 +115,8 @@ pub(crate) async fn serve(listener: LocalListener, admin: Admin, stopped: Cancel
                 Ok((socket, _)) => {
                     let (admin, stopped) = (admin.clone(), stopped.clone());
                     tasks.spawn(async move {
-                        tokio::select! {
-                            ended = converse(socket, &admin) => if let Err(error) = ended {
-                                tracing::debug!(%error, "admin connection closed");
-                            },
-                            () = stopped.cancelled() => {}
+                        if let Err(error) = converse(socket, &admin, &stopped).await {
+                            tracing::debug!(%error, "admin connection closed");
                         }
                     });
                 }
@@ -142,7 +139,11 @@ pub(crate) async fn serve(listener: LocalListener, admin: Admin, stopped: Cancel
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Pushes every change, and answers commands, until the other side leaves.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, admin: &Admin) -> io::Result<()> {
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: S,
+    admin: &Admin,
+    stopped: &CancellationToken,
+) -> io::Result<()> {
     let (now, mut changes) = admin.hub.subscribe();
     push(&mut socket, &now.frame()).await?;
     let mut lines = Lines::new(COMMAND_BYTES_MAX);
@@ -150,6 +151,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, admin: &Admi
     let mut listens = true;
     loop {
         tokio::select! {
+            // In this order, so that the last change is told before the end.
+            biased;
             change = changes.recv() => match change {
                 Ok(status) => push(&mut socket, &status.frame()).await?,
                 Err(RecvError::Lagged(_)) => {
@@ -159,6 +162,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, admin: &Admi
                 }
                 Err(RecvError::Closed) => return Ok(()),
             },
+            () = stopped.cancelled() => return Ok(()),
             read = socket.read(&mut buffer), if listens => {
                 let mut bytes = &buffer[..read?];
                 // A reader that says nothing more, as `nc -N` does, still wants to be told.

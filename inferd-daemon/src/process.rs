@@ -143,7 +143,7 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     listeners.close();
 
     let serving = Serving { service, sockets: sockets.clone() };
-    admin.serving.set(serving).expect("a daemon begins to serve once");
+    admin.serving.get_or_init(|| serving);
     admin.hub.publish(AdminStatus::Ready);
     unwind.disarm();
     let drain = admin.drain.clone();

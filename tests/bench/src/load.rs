@@ -1,0 +1,253 @@
+//! The load: many connections on one thread, each with a fixed number of requests open.
+//!
+//! Answers are counted by the bytes that only the end of one holds; nothing is parsed. Sockets block, but are read
+//! only when there is something to read, and a request is too small to fill a socket's buffer.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use memchr::memmem::Finder;
+use memchr::{memchr_iter, memrchr};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::{read, write};
+
+use crate::daemons::Address;
+
+/// Nothing for so long means that nothing more will come.
+const STALLED: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+const WARM_UP: Duration = Duration::from_millis(200);
+const READ_BYTES: usize = 256 * 1024;
+/// The place of a request's number in its template.
+const NUMBER: &str = "00000000";
+
+/// The language of the requests.
+#[derive(Clone, Copy)]
+pub enum Wire {
+    V1,
+    V2,
+    Http,
+}
+
+/// What to do, and when an answer is whole.
+pub struct Load<'a> {
+    pub address: &'a Address,
+    pub wire: Wire,
+    pub connections: usize,
+    pub pipelined: usize,
+    /// Only the end of an answer holds this.
+    pub end: &'static str,
+    /// Lines of an answer, to be held to; none where the wire is not made of lines.
+    pub lines: Option<usize>,
+}
+
+/// What came of it.
+pub struct Measured {
+    pub answers: usize,
+    pub elapsed: Duration,
+    pub cpu: Duration,
+    /// Of each answer, unless requests were pipelined.
+    pub latencies: Vec<Duration>,
+}
+
+impl Load<'_> {
+    /// Keeps the load up for this long, after a warm-up, and waits until every request is answered.
+    pub fn run(&self, turn: Duration, cpu: impl Fn() -> Result<Duration>) -> Result<Measured> {
+        let mut crowd = Crowd::dial(self)?;
+        crowd.until(Instant::now() + WARM_UP)?;
+        let (answers_before, cpu_before, begin) = (crowd.answers, cpu()?, Instant::now());
+        crowd.latencies.clear();
+        crowd.until(begin + turn)?;
+        let (answers, elapsed) = (crowd.answers - answers_before, begin.elapsed());
+        let cpu = cpu()?.saturating_sub(cpu_before);
+        let latencies = std::mem::take(&mut crowd.latencies);
+        crowd.finish()?;
+        Ok(Measured { answers, elapsed, cpu, latencies })
+    }
+
+    /// Connects, has one request answered on each connection, and keeps the connections.
+    pub fn once(&self) -> Result<impl Sized> {
+        let mut crowd = Crowd::dial(self)?;
+        crowd.finish()?;
+        Ok(crowd)
+    }
+}
+
+/// Opens a connection with one request on it, of which nothing more is expected.
+pub fn request_without_answer(address: &Address) -> Result<OwnedFd> {
+    let fd = dial(address)?;
+    write(&fd, Requests::new(Wire::V1).take(1))?;
+    Ok(fd)
+}
+
+struct Crowd<'a> {
+    load: &'a Load<'a>,
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+    end: Finder<'static>,
+    requests: Requests,
+    connections: Vec<Connection>,
+    buffer: Vec<u8>,
+    open: usize,
+    answers: usize,
+    lines: usize,
+    latencies: Vec<Duration>,
+}
+
+struct Connection {
+    fd: OwnedFd,
+    /// The beginning of a line whose end has not come yet.
+    rest: Vec<u8>,
+    sent: Instant,
+}
+
+impl<'a> Crowd<'a> {
+    fn dial(load: &'a Load<'a>) -> Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut requests = Requests::new(load.wire);
+        let mut connections = Vec::with_capacity(load.connections);
+        for index in 0..load.connections {
+            let fd = dial(load.address)?;
+            epoll::add(&epoll, &fd, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+            connections.push(Connection { fd, rest: Vec::new(), sent: Instant::now() });
+        }
+        for connection in &mut connections {
+            connection.send(requests.take(load.pipelined))?;
+        }
+        Ok(Self {
+            load,
+            epoll,
+            events: Vec::with_capacity(load.connections),
+            end: Finder::new(load.end),
+            requests,
+            connections,
+            buffer: vec![0; READ_BYTES],
+            open: load.connections * load.pipelined,
+            answers: 0,
+            lines: 0,
+            latencies: Vec::new(),
+        })
+    }
+
+    /// Answers every answer with a request until then.
+    fn until(&mut self, end: Instant) -> Result<()> {
+        while Instant::now() < end {
+            self.turn(true)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what is open, and holds all that came to what was due.
+    fn finish(&mut self) -> Result<()> {
+        while self.open > 0 {
+            self.turn(false)?;
+        }
+        if let Some(lines) = self.load.lines {
+            ensure!(self.lines == lines * self.answers, "{} answers of {} lines", self.answers, self.lines);
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, again: bool) -> Result<()> {
+        self.events.clear();
+        epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&STALLED))?;
+        if self.events.is_empty() {
+            bail!("stalled with {} requests open; the last bytes are {:?}", self.open, self.last_bytes());
+        }
+        for event in &self.events {
+            let connection = &mut self.connections[usize::try_from(event.data.u64())?];
+            let kept = connection.rest.len();
+            self.buffer[..kept].copy_from_slice(&connection.rest);
+            let came = read(&connection.fd, &mut self.buffer[kept..])?;
+            ensure!(came > 0, "the connection was closed");
+            let bytes = &self.buffer[..kept + came];
+            let (whole, rest) = bytes.split_at(memrchr(b'\n', bytes).map_or(0, |end| end + 1));
+            connection.rest.clear();
+            connection.rest.extend_from_slice(rest);
+
+            let answers = self.end.find_iter(whole).count();
+            self.lines += memchr_iter(b'\n', whole).count();
+            self.answers += answers;
+            self.open -= answers;
+            if answers > 0 && self.load.pipelined == 1 {
+                self.latencies.push(connection.sent.elapsed());
+            }
+            if answers > 0 && again {
+                connection.send(self.requests.take(answers))?;
+                self.open += answers;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_bytes(&self) -> String {
+        String::from_utf8_lossy(&self.buffer[..200]).into_owned()
+    }
+}
+
+impl Connection {
+    fn send(&mut self, requests: &[u8]) -> Result<()> {
+        self.sent = Instant::now();
+        ensure!(write(&self.fd, requests)? == requests.len(), "a request does not fit the socket's buffer");
+        Ok(())
+    }
+}
+
+fn dial(address: &Address) -> Result<OwnedFd> {
+    Ok(match address {
+        Address::Unix(path) => UnixStream::connect(path)?.into(),
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.into()
+        }
+    })
+}
+
+/// Requests that differ in nothing but their number.
+struct Requests {
+    template: String,
+    number: usize,
+    batch: Vec<u8>,
+}
+
+impl Requests {
+    fn new(wire: Wire) -> Self {
+        let template = match wire {
+            Wire::V1 => {
+                format!(r#"{{"id":"{NUMBER}","messages":[{{"role":"user","content":"hello"}}]}}"#) + "\n"
+            }
+            Wire::V2 => {
+                let content = r#"[{"type":"text","text":"hello"}]"#;
+                format!(r#"{{"id":"{NUMBER}","messages":[{{"role":"user","content":{content}}}]}}"#) + "\n"
+            }
+            Wire::Http => {
+                let messages = r#"[{"role":"user","content":"hello"}]"#;
+                let body =
+                    format!(r#"{{"model":"m","stream":true,"user":"{NUMBER}","messages":{messages}}}"#);
+                let length = body.len();
+                format!(
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n\r\n{body}"
+                )
+            }
+        };
+        Self { template, number: 0, batch: Vec::new() }
+    }
+
+    fn take(&mut self, count: usize) -> &[u8] {
+        self.batch.clear();
+        let place = self.template.find(NUMBER).unwrap_or_default();
+        for _ in 0..count {
+            let at = self.batch.len() + place;
+            self.batch.extend_from_slice(self.template.as_bytes());
+            self.number = (self.number + 1) % 100_000_000;
+            let mut digits = &mut self.batch[at..at + NUMBER.len()];
+            write!(digits, "{:08}", self.number).expect("eight digits fit their place");
+        }
+        &self.batch
+    }
+}
