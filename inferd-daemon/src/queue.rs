@@ -242,6 +242,7 @@ impl Gate {
         let (turn, comes) = oneshot::channel();
         let spot = queue.waiting.push(account, request.priority, cost, now, turn);
         drop(queue);
+        self.moved.notify_waiters();
         if let Some(newest) = gave_way {
             // Its owner may be leaving at this moment, and then needs no answer.
             newest.send(Err(self.queue_full())).ok();
