@@ -88,10 +88,10 @@ async fn a_chat_whose_daemon_is_gone_starts_one_for_the_next_line() {
     let mut talk = daemon.accept().await;
     talk.greets().await;
     talk.request().await;
-    let dir = daemon.close();
+    let dir = daemon.close().await;
     drop(talk);
     let (status, stdout, stderr) = ended(child).await;
-    assert_eq!((status, stdout.as_str()), (Some(0), "forty-two\n"));
+    assert_eq!((status, stdout.as_str()), (Some(0), "forty-two\n"), "{stderr}");
     insta::assert_snapshot!(stderr, @r"
     inferd 0.3.0 · llama3.1:8b on ollama-11434
     error: the daemon closed the connection; the next message connects again

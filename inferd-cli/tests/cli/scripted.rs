@@ -36,7 +36,12 @@ impl Daemon {
     }
 
     /// Listens no more; the socket stays, as after a crash.
-    pub(crate) fn close(self) -> TempDir {
+    pub(crate) async fn close(self) -> TempDir {
+        drop(self.listener);
+        // A program that another test starts at this moment holds the listener until it is exec'd.
+        while UnixStream::connect(self.dir.path().join("infer.sock")).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
         self.dir
     }
 
