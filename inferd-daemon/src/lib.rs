@@ -19,6 +19,8 @@ pub mod paths;
 pub mod process;
 pub mod queue;
 pub mod router;
+#[cfg(test)]
+mod scripted;
 pub mod secrets;
 mod service;
 pub mod signals;

@@ -220,9 +220,13 @@ impl Gate {
         now: Instant,
     ) -> Result<Place, Refused> {
         let mut queue = self.lock();
-        let wait = self.expected_wait(queue.waiting.len());
-        if [request.max_wait, request.deadline].into_iter().flatten().any(|limit| wait > limit) {
-            return Err(Refused::TooLate { wait_ms: millis(wait) });
+        queue.lift(account);
+        if let Some(limit) = request.max_wait.into_iter().chain(request.deadline).min() {
+            let ahead = queue.waiting.ahead_of(account, request.priority, now, self.limits.ageing);
+            let wait = self.expected_wait(ahead);
+            if wait > limit {
+                return Err(Refused::TooLate { wait_ms: millis(wait) });
+            }
         }
         let mut gave_way = None;
         if queue.waiting.len() < self.limits.queue_depth {
@@ -235,10 +239,10 @@ impl Gate {
                 return Err(self.queue_full());
             }
         }
-        queue.lift(account);
         let (turn, comes) = oneshot::channel();
         let spot = queue.waiting.push(account, request.priority, cost, now, turn);
         drop(queue);
+        self.moved.notify_waiters();
         if let Some(newest) = gave_way {
             // Its owner may be leaving at this moment, and then needs no answer.
             newest.send(Err(self.queue_full())).ok();
@@ -310,3 +314,6 @@ fn band(priority: Priority) -> usize {
         Priority::Batch => 2,
     }
 }
+
+#[cfg(test)]
+mod tests;

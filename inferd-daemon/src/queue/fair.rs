@@ -75,6 +75,21 @@ impl<T> Line<T> {
         let band = band.saturating_sub(usize::try_from(risen).unwrap_or(usize::MAX));
         (band, self.account.counter(), waiter.ticket)
     }
+
+    /// Its waiters in the order they will leave, each with the rank it will have by then and what it is charged.
+    fn outlook(&self, now: Instant, ageing: Duration) -> Vec<(Rank, u64)> {
+        let ranked = self.bands.iter().enumerate().flat_map(|(band, waiters)| {
+            waiters.iter().map(move |waiter| (self.rank(band, waiter, now, ageing), waiter.cost))
+        });
+        let mut outlook: Vec<_> = ranked.collect();
+        outlook.sort_unstable();
+        let mut charged = 0;
+        for ((_, counter, _), cost) in &mut outlook {
+            *counter += charged;
+            charged += *cost;
+        }
+        outlook
+    }
 }
 
 impl<T> FairQueue<T> {
@@ -146,7 +161,8 @@ impl<T> FairQueue<T> {
         Some(self.take(line, band, last).payload)
     }
 
-    /// How many go before the waiter at `spot`, itself included, if nobody came or went.
+    /// How many go before the waiter at `spot`, itself included, if nobody came or went and prompts were all that is
+    /// charged.
     pub(super) fn position(
         &self,
         account: &Arc<Account>,
@@ -154,17 +170,32 @@ impl<T> FairQueue<T> {
         now: Instant,
         ageing: Duration,
     ) -> Option<usize> {
-        let line = &self.lines[self.line_of(account)?];
-        let waiters = &line.bands[spot.band];
-        let at = waiters.binary_search_by_key(&spot.ticket, |waiter| waiter.ticket).ok()?;
-        let own = line.rank(spot.band, &waiters[at], now, ageing);
-        let ahead = |line: &Line<T>| -> usize {
-            let ranks = line.bands.iter().enumerate().flat_map(|(band, waiters)| {
-                waiters.iter().map(move |waiter| line.rank(band, waiter, now, ageing))
-            });
-            ranks.filter(|&rank| rank <= own).count()
+        let outlook = self.lines[self.line_of(account)?].outlook(now, ageing);
+        let (own, _) = outlook.into_iter().find(|&((_, _, ticket), _)| ticket == spot.ticket)?;
+        Some(self.up_to(own, now, ageing))
+    }
+
+    /// How many would go before one that came now, on the same terms.
+    pub(super) fn ahead_of(
+        &self,
+        account: &Arc<Account>,
+        priority: Priority,
+        now: Instant,
+        ageing: Duration,
+    ) -> usize {
+        let band = band(priority);
+        let after_its_others = |line: usize| {
+            let outlook = self.lines[line].outlook(now, ageing).into_iter();
+            let ((_, counter, _), cost) = outlook.rev().find(|&((risen, _, _), _)| risen <= band)?;
+            Some(counter + cost)
         };
-        Some(self.lines.iter().map(ahead).sum())
+        let counter = self.line_of(account).and_then(after_its_others).unwrap_or_else(|| account.counter());
+        self.up_to((band, counter, u64::MAX), now, ageing)
+    }
+
+    fn up_to(&self, rank: Rank, now: Instant, ageing: Duration) -> usize {
+        let outlooks = self.lines.iter().flat_map(|line| line.outlook(now, ageing));
+        outlooks.filter(|&(other, _)| other <= rank).count()
     }
 
     fn line_of(&self, account: &Arc<Account>) -> Option<usize> {
@@ -183,3 +214,6 @@ impl<T> FairQueue<T> {
         Next { account, cost: waiter.cost, payload: waiter.payload }
     }
 }
+
+#[cfg(test)]
+mod tests;

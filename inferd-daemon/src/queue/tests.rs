@@ -1,0 +1,109 @@
+use std::pin::Pin;
+
+use futures_util::FutureExt;
+
+use super::*;
+
+mod fairness;
+mod law;
+mod leaving;
+mod positions;
+mod refusal;
+mod threads;
+
+type Turn = Pin<Box<dyn Future<Output = Result<Permit, Refused>> + Send>>;
+
+fn who(gate: &Admission, number: u64) -> Client {
+    gate.client(ClientKey::Connection(number))
+}
+
+/// A request whose prompt is charged `cost`.
+fn request(priority: Priority, cost: u64) -> Resolved {
+    let text = "four".repeat(usize::try_from(cost).unwrap());
+    let mut request = crate::scripted::request("r");
+    request.messages[0].content = text.into();
+    request.priority = priority;
+    request
+}
+
+fn normal() -> Resolved {
+    request(Priority::Normal, 1)
+}
+
+/// Enters, and waits without being polled yet.
+fn enters(gate: &Admission, client: &Client, request: &Resolved) -> Result<Turn, Refused> {
+    gate.enter(client, request, Instant::now()).map(|place| place.turn().boxed())
+}
+
+/// What has become of a turn: `None` while it waits.
+fn look(turn: &mut Turn) -> Option<Result<Permit, Refused>> {
+    turn.now_or_never()
+}
+
+/// The permit of a turn that has come.
+#[track_caller]
+fn granted(turn: &mut Turn) -> Permit {
+    look(turn).expect("its turn has come").expect("it was let in")
+}
+
+#[track_caller]
+fn counts(gate: &Admission) -> (usize, usize) {
+    let QueueState { running, waiting, .. } = gate.state();
+    (running, waiting)
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_active_1_and_depth_4_one_of_five_runs_and_four_wait() {
+    let gate = Admission::new(1, 4);
+    let client = who(&gate, 1);
+    let mut turns: Vec<Turn> = (0..5).map(|_| enters(&gate, &client, &normal()).unwrap()).collect();
+    assert_eq!(counts(&gate), (1, 4));
+    assert!(matches!(enters(&gate, &client, &normal()), Err(Refused::QueueFull { .. })));
+
+    // First in, first out.
+    for at in 0..5 {
+        let permit = granted(&mut turns[at]);
+        assert!(turns[at + 1..].iter_mut().all(|turn| look(turn).is_none()));
+        drop(permit);
+    }
+    assert_eq!(counts(&gate), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn active_0_counts_as_1() {
+    let gate = Admission::new(0, 0);
+    let client = who(&gate, 1);
+    let mut turn = enters(&gate, &client, &normal()).unwrap();
+    let permit = granted(&mut turn);
+    assert!(enters(&gate, &client, &normal()).is_err());
+    drop(permit);
+    assert!(enters(&gate, &client, &normal()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_never_runs_before_those_who_wait() {
+    let gate = Admission::new(1, 4);
+    let (early, late) = (who(&gate, 1), who(&gate, 2));
+    let mut running = enters(&gate, &early, &normal()).unwrap();
+    let mut waiting = enters(&gate, &early, &normal()).unwrap();
+    drop(granted(&mut running));
+    // The slot is the waiter's before it was polled again.
+    let mut newcomer = enters(&gate, &late, &normal()).unwrap();
+    assert!(look(&mut newcomer).is_none());
+    drop(granted(&mut waiting));
+    drop(granted(&mut newcomer));
+    assert_eq!(counts(&gate), (0, 0));
+}
+
+#[tokio::test]
+async fn connections_of_one_client_share_an_account_that_outlives_them() {
+    let gate = Admission::new(1, 0);
+    let first = who(&gate, 1);
+    let second = who(&gate, 1);
+    assert!(Arc::ptr_eq(first.account(), second.account()));
+    assert_eq!(gate.clients(), 1);
+    first.account().charge(7);
+    drop((first, second));
+    assert_eq!(gate.clients(), 0);
+    assert_eq!(who(&gate, 1).account().counter(), 7);
+}

@@ -1,0 +1,76 @@
+//! The gate under real threads: what is atomic there is tried here, for a bounded time.
+
+use std::future::poll_fn;
+use std::sync::atomic::AtomicUsize;
+use std::task::Poll;
+
+use tokio_util::task::TaskTracker;
+
+use super::*;
+
+const ACTIVE: usize = 2;
+const CALLERS: u64 = 8;
+const ROUNDS: usize = 250;
+
+/// How often somebody looks whether its turn has come before it leaves, by round; `None`: it stays.
+type Patience = fn(usize) -> Option<usize>;
+
+async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit, Refused>> {
+    let Some(mut polls) = patience else { return Some(turn.await) };
+    poll_fn(|cx| match turn.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if polls == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            polls -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Comes and goes; how often it was served.
+async fn caller(gate: Admission, number: u64, running: Arc<AtomicUsize>, patience: Patience) -> usize {
+    let client = who(&gate, number % 3);
+    let mut served = 0;
+    for round in 0..ROUNDS {
+        let Ok(turn) = enters(&gate, &client, &normal()) else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        if let Some(Ok(permit)) = wait(turn, patience(round)).await {
+            assert!(running.fetch_add(1, Ordering::SeqCst) < ACTIVE, "more than active run");
+            permit.charge_token();
+            if round % 3 == 0 {
+                tokio::task::yield_now().await;
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            drop(permit);
+            served += 1;
+        }
+    }
+    served
+}
+
+async fn stress(queue_depth: usize, patience: Patience) -> usize {
+    let gate = Admission::new(ACTIVE, queue_depth);
+    let tasks = TaskTracker::new();
+    let running = Arc::new(AtomicUsize::new(0));
+    let callers =
+        (0..CALLERS).map(|number| tasks.spawn(caller(gate.clone(), number, Arc::clone(&running), patience)));
+    let all = futures_util::future::join_all(callers);
+    let served = tokio::time::timeout(Duration::from_secs(20), all).await.expect("nobody waits for ever");
+    assert_eq!(counts(&gate), (0, 0));
+    served.into_iter().map(Result::unwrap).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn everybody_who_stays_is_served() {
+    let calls = usize::try_from(CALLERS).unwrap() * ROUNDS;
+    assert_eq!(stress(usize::try_from(CALLERS).unwrap(), |_| None).await, calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slot_given_to_somebody_who_leaves_at_that_moment_is_passed_on() {
+    assert!(stress(4, |round| Some(round % 4)).await > 0);
+}
