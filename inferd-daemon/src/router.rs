@@ -51,6 +51,9 @@ pub enum RouteError {
     },
 }
 
+/// How long a caller is sent away for while a probe, which nobody knows the end of, is under way.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The lanes of a daemon.
 pub struct Router {
     lanes: Vec<Arc<Lane>>,
@@ -136,7 +139,8 @@ impl Router {
             }
             let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
             if open().next().is_none() {
-                let retry_after = serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or_default();
+                let retry_after =
+                    serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or(PROBE_PATIENCE);
                 return Err(RouteError::Shut { retry_after });
             }
             // A better group that is at its limit is worth a worse one, never a failure.
