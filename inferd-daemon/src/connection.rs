@@ -59,7 +59,7 @@ pub(crate) async fn serve<S: Socket>(socket: S, client: Client, early: Vec<u8>, 
         writer: Writer::default(),
         dispatch: Dispatch::new(client, Arc::clone(&service)),
         input: Input::Open,
-        last_request: Instant::now(),
+        last_active: Instant::now(),
         draining: false,
         ended: false,
     };
@@ -68,7 +68,7 @@ pub(crate) async fn serve<S: Socket>(socket: S, client: Client, early: Vec<u8>, 
     let mut signals = Signals {
         draining: pin!(service.stop.draining.cancelled()),
         ending: pin!(service.stop.ending.cancelled()),
-        alarm: pin!(sleep_until(connection.last_request + service.limits.idle_timeout)),
+        alarm: pin!(sleep_until(connection.last_active + service.limits.idle_timeout)),
     };
     let closed = poll_fn(|cx| connection.poll(cx, &mut signals)).await;
     tracing::debug!(reason = ?closed, "connection closed");
@@ -110,7 +110,8 @@ struct Connection<S> {
     writer: Writer,
     dispatch: Dispatch,
     input: Input,
-    last_request: Instant,
+    /// When the last request came, or the last call ended.
+    last_active: Instant,
     draining: bool,
     /// The daemon's patience is over: the calls were ended, their last frames are on their way.
     ended: bool,
@@ -124,20 +125,23 @@ impl<S: Socket> Connection<S> {
     ) -> Poll<Closed> {
         self.heed(cx, signals);
         loop {
-            self.dispatch.poll_calls(cx);
+            if self.dispatch.poll_calls(cx) {
+                self.last_active = Instant::now();
+            }
             match self.writer.poll_write(&self.dispatch.outbox, &mut self.socket, cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Closed::Stopped),
                 Poll::Ready(Ok(())) | Poll::Pending => {}
-            }
-            if let Some(closed) = self.finished() {
-                return Poll::Ready(closed);
             }
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Pending => break,
             }
+        }
+        // Only now: what has come is answered before the connection may end.
+        if let Some(closed) = self.finished() {
+            return Poll::Ready(closed);
         }
         self.poll_alarm(cx, signals.alarm.as_mut())
     }
@@ -151,7 +155,7 @@ impl<S: Socket> Connection<S> {
         if !self.ended && signals.ending.as_mut().poll(cx).is_ready() {
             self.ended = true;
             self.dispatch.end_calls();
-            self.last_request = Instant::now();
+            self.last_active = Instant::now();
         }
     }
 
@@ -200,7 +204,7 @@ impl<S: Socket> Connection<S> {
         loop {
             match self.lines.next(&mut bytes) {
                 Ok(Some(line)) => {
-                    self.last_request = received;
+                    self.last_active = received;
                     self.dispatch.line(line, received);
                 }
                 Ok(None) => return,
@@ -208,7 +212,7 @@ impl<S: Socket> Connection<S> {
                     self.dispatch.refuse_frame(too_large);
                     self.lines = Lines::new(0);
                     self.input = Input::Broken;
-                    self.last_request = received;
+                    self.last_active = received;
                     return;
                 }
             }
@@ -222,7 +226,7 @@ impl<S: Socket> Connection<S> {
             self.dispatch.line(line, received);
         }
         self.lines = Lines::new(0);
-        self.last_request = received;
+        self.last_active = received;
         self.input = Input::HalfClosed(self.socket.hangup()?);
         Ok(())
     }
@@ -245,9 +249,9 @@ impl<S: Socket> Connection<S> {
                 _ if self.ended => return Poll::Ready(Closed::Stopped),
                 Input::Broken if self.dispatch.is_quiet() => return Poll::Ready(Closed::Finished),
                 Input::Open if self.dispatch.is_quiet() => return Poll::Ready(Closed::Idle),
-                Input::Open | Input::Broken => self.last_request = now,
+                Input::Open | Input::Broken => self.last_active = now,
                 Input::HalfClosed(_) => {
-                    self.last_request = now;
+                    self.last_active = now;
                     if !S::TELLS_HALF_CLOSED_FROM_GONE {
                         self.dispatch.prove_life();
                         if let Poll::Ready(Err(_)) =
@@ -268,6 +272,6 @@ impl<S: Socket> Connection<S> {
             Input::HalfClosed(_) => PROOF_OF_LIFE,
             Input::Broken => LINGER,
         };
-        self.last_request + after
+        self.last_active + after
     }
 }

@@ -108,13 +108,15 @@ impl Dispatch {
         )));
     }
 
-    /// Lets every call go as far as it can. Calls that ended are forgotten.
-    pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) {
+    /// Lets every call go as far as it can. Calls that ended are forgotten; whether there were any.
+    pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
+        let open = self.calls.len();
         while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) {
             if let Some(at) = self.calls.iter().position(|call| Arc::ptr_eq(call, &ended)) {
                 self.calls.swap_remove(at);
             }
         }
+        self.calls.len() < open
     }
 
     /// Whether no call is open and no frame waits.
