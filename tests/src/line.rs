@@ -109,6 +109,25 @@ impl LineClient {
         }
     }
 
+    /// Sends bytes, says that no more will come, and reads all frames up to the end of the connection meanwhile. Gives how
+    /// many bytes were taken, and the frames.
+    ///
+    /// # Errors
+    /// As [`LineClient::rest`].
+    pub async fn send_while_reading(self, bytes: &[u8]) -> Result<(usize, Vec<Value>)> {
+        let Self { frames, mut lines } = self;
+        let mut reader = Self { frames, lines: Box::new(tokio::io::sink()) };
+        let send = async {
+            let mut sent = 0;
+            while let Ok(taken @ 1..) = lines.write(&bytes[sent..]).await {
+                sent += taken;
+            }
+            lines.shutdown().await.map(|()| sent)
+        };
+        let (sent, frames) = tokio::join!(send, reader.rest());
+        Ok((sent?, frames?))
+    }
+
     /// All frames up to the end of the connection.
     ///
     /// # Errors

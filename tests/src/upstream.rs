@@ -58,7 +58,21 @@ impl Upstream {
     /// # Errors
     /// When loopback has no free port.
     pub async fn start(script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::serve(TcpListener::bind("127.0.0.1:0").await?, script)
+    }
+
+    /// An upstream at a certain address, which answers every request alike.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn at(address: SocketAddr, answer: Answer) -> Result<Self> {
+        Self::serve(TcpListener::bind(address).await?, move |_, _| answer.clone())
+    }
+
+    fn serve(
+        listener: TcpListener,
+        script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
         let address = listener.local_addr()?;
         let (sender, seen) = watch::channel(Seen::default());
         let mut tasks = JoinSet::new();
