@@ -51,6 +51,9 @@ pub enum RouteError {
     },
 }
 
+/// When to ask again while the only lane is being probed: nobody knows how long that takes.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The lanes of a daemon.
 pub struct Router {
     lanes: Vec<Arc<Lane>>,
@@ -136,7 +139,8 @@ impl Router {
             }
             let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
             if open().next().is_none() {
-                let retry_after = serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or_default();
+                let rests = serving().filter_map(|lane| lane.rests_for(now)).min();
+                let retry_after = rests.unwrap_or(PROBE_PATIENCE);
                 return Err(RouteError::Shut { retry_after });
             }
             // A better group that is at its limit is worth a worse one, never a failure.
@@ -170,3 +174,6 @@ impl Router {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
