@@ -143,8 +143,10 @@ impl Router {
                 let retry_after = rests.unwrap_or(PROBE_PATIENCE);
                 return Err(RouteError::Shut { retry_after });
             }
+            let any_ready = open().any(|lane| lane.backend().ready());
+            let fit = |lane: &&Arc<Lane>| lane.has_room() && (!any_ready || lane.backend().ready());
             // A better group that is at its limit is worth a worse one, never a failure.
-            match Self::less_loaded(open().filter(|lane| lane.has_room())) {
+            match Self::less_loaded(open().filter(fit)) {
                 Some(lane) => match lane.admit(now) {
                     Some(used) => return Ok(used),
                     // Another request took the last slot or the probe meanwhile: look again.
