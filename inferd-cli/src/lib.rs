@@ -1,1 +1,37 @@
-//! inferd-cli
+//! The command line of inferd, and the async client library under it.
+//!
+//! [`client`] speaks protocol v1 to a daemon and [`admin`] its admin socket; other programs use these. The rest turns
+//! a command line into requests, answers into text, and every way a request can end into an exit code.
+//!
+//! Invariants:
+//! - Standard output carries answers only; whatever else there is to say goes to standard error.
+//! - Every command ends with an [`Exit`]; a fault of the daemon or of the network is one, never a panic.
+
+pub mod admin;
+mod args;
+mod ask;
+mod chat;
+pub mod client;
+mod embedded;
+mod exit;
+mod link;
+mod screen;
+mod status;
+mod turn;
+mod waiting;
+mod words;
+
+pub use args::Cli;
+pub use exit::Exit;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong on this side: standard input or output, not the daemon.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        args::Command::Chat(args) => chat::run(args, &cli.reach).await,
+        args::Command::Ask(args) => ask::run(args, &cli.reach).await,
+        args::Command::Status(args) => status::run(&args, &cli.reach).await,
+    }
+}

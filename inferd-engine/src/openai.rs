@@ -1,4 +1,4 @@
-//! Engines that speak OpenAI's HTTP: OpenAI itself, vLLM, SGLang, llama-server, Ollama, LM Studio, OpenRouter, …
+//! Engines that speak OpenAI's HTTP: OpenAI itself, vLLM, `SGLang`, llama-server, Ollama, LM Studio and many more.
 //!
 //! A [`Resolved`] request leaves as `POST …/chat/completions`; what comes back, as server-sent events or in one piece,
 //! becomes a [`TokenStream`]. Nothing is tried twice here: whoever holds the request decides that.
@@ -9,6 +9,7 @@
 
 mod embeddings;
 mod models;
+mod pattern;
 mod reply;
 mod request;
 mod stream;

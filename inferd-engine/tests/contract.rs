@@ -63,7 +63,10 @@ impl Rig for OpenAiRig {
         let upstream = Upstream::start([reply]).await;
         let mut config = OpenAiConfig::new("openai", upstream.url());
         config.models = vec!["m".into()];
-        Stage { backend: Arc::new(OpenAi::new(config).unwrap()), upstream: Some(upstream) }
+        Stage {
+            backend: Arc::new(OpenAi::new(config).expect("a good configuration")),
+            upstream: Some(upstream),
+        }
     }
 }
 

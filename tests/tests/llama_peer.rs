@@ -2,6 +2,9 @@
 #![cfg(unix)]
 
 use anyhow::{Context, Result};
+use inferd_engine::Backend;
+use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_proto::EmbedRequest;
 use inferd_tests::{Daemon, LineClient};
 use serde_json::{Value, json};
 
@@ -87,14 +90,13 @@ async fn an_answer_that_was_to_be_json_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn texts_become_vectors() -> Result<()> {
-    let daemon = daemon().await?;
-    let mut client = LineClient::local(&daemon.socket()).await?;
-    client.send(&json!({"type": "embed", "id": "e", "input": ["hello", "world"]})).await?;
-    let frame = client.frame().await?;
-    assert_eq!(frame["type"], "embeddings", "{frame}");
-    assert_eq!(frame["embeddings"].as_array().map(Vec::len), Some(2));
-    assert_eq!(frame["embeddings"][0].as_array().map(Vec::len), Some(64));
+async fn the_engine_turns_texts_into_vectors() -> Result<()> {
+    let llama = OpenAi::new(OpenAiConfig::new("llama", llama_url()?))?;
+    let input = vec!["hello".to_owned(), "world".to_owned()];
+    let embedded = llama.embed(EmbedRequest { input, ..EmbedRequest::default() }).await?;
+    assert_eq!(embedded.embeddings.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64]);
+    assert_ne!(embedded.embeddings[0], embedded.embeddings[1]);
+    assert_eq!(llama.models().await?, ["tiny"]);
     Ok(())
 }
 

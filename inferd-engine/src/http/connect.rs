@@ -31,11 +31,11 @@ pub(super) async fn connect(
     let tcp = dial(&addresses, deadline).await.map_err(|why| why.map_or_else(late, refused))?;
     tcp.set_nodelay(true).map_err(|error| refused(io_reason(&error)))?;
     if !origin.tls {
-        return Ok(Link::new(Socket::Plain(tcp)).await?);
+        return Link::new(Socket::Plain(tcp)).await;
     }
     let secured = timeout_at(deadline, secure(origin, trust, tcp));
     let socket = secured.await.map_err(|_| late())?.map_err(refused)?;
-    Ok(Link::new(socket).await?)
+    Link::new(socket).await
 }
 
 /// The first address that answers; `None` where the last one let the time run out.
@@ -67,4 +67,23 @@ async fn secure(
     let stream =
         TlsConnector::from(config).connect(name, tcp).await.map_err(|error| format!("tls: {error}"))?;
     Ok(Socket::Tls(Box::new(stream)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_several_addresses_the_first_that_answers_is_taken() {
+        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [dead.local_addr().unwrap(), live.local_addr().unwrap()];
+        drop(dead);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let tcp = dial(&addresses, deadline).await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), addresses[1]);
+        assert_eq!(dial(&addresses[..1], deadline).await.unwrap_err().unwrap(), "connection refused");
+    }
 }

@@ -59,7 +59,21 @@ impl Link {
     }
 
     /// The next piece of `body`, which this connection carries; never empty.
+    ///
+    /// Body and driver wake each other at every chunk. As both are polled here, those wake-ups would only have the task
+    /// polled again for nothing; so its waker is shown to them only where there is something to wait for.
     pub(super) fn poll_chunk(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        match self.try_chunk(body, &mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => self.try_chunk(body, cx),
+            chunk @ Poll::Ready(_) => chunk,
+        }
+    }
+
+    fn try_chunk(
         &mut self,
         body: &mut Incoming,
         cx: &mut Context<'_>,
@@ -89,7 +103,7 @@ impl Link {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut read = 0;
         while let Some(body) = rest {
-            match self.poll_chunk(body, cx) {
+            match self.try_chunk(body, cx) {
                 Poll::Ready(None) => *rest = None,
                 Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
                 Poll::Ready(Some(_)) | Poll::Pending => return false,

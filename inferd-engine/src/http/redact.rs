@@ -34,9 +34,10 @@ fn shown(text: &str) -> String {
     let mut after_bearer = false;
     while let Some(first) = rest.chars().next() {
         let is_word = is_key_char(first);
-        let end = match after_bearer && is_word {
-            true => rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')),
-            false => rest.find(|c| is_key_char(c) != is_word),
+        let end = if after_bearer && is_word {
+            rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ','))
+        } else {
+            rest.find(|c| is_key_char(c) != is_word)
         };
         let (run, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;

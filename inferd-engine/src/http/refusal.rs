@@ -64,21 +64,19 @@ fn said(status: StatusCode) -> String {
 fn reason(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
-        #[serde(alias = "detail", alias = "message")]
-        error: Value,
+        error: Option<Value>,
+        message: Option<Value>,
+        detail: Option<Value>,
     }
-    match serde_json::from_slice(body) {
-        Ok(Refusal { error }) => match error {
-            Value::String(text) => text,
-            Value::Object(fields) if fields.get("message").is_some_and(Value::is_string) => {
-                fields["message"].as_str().unwrap_or_default().to_owned()
-            }
-            other => other.to_string(),
-        },
-        Err(_) => {
-            let text = String::from_utf8_lossy(body);
-            if text.trim_start().starts_with('<') { String::new() } else { text.into_owned() }
-        }
+    let text = || String::from_utf8_lossy(body);
+    let Ok(Refusal { error, message, detail }) = serde_json::from_slice(body) else {
+        return if text().trim_start().starts_with('<') { String::new() } else { text().into_owned() };
+    };
+    let nested = error.as_ref().and_then(|error| error.get("message")).cloned();
+    match nested.or(message).or(error).or(detail) {
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => text().into_owned(),
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Invariant: what is kept is bounded by [`CALLS_MAX`] and [`ARGUMENTS_BYTES_MAX`].
 
+use std::borrow::Cow;
+
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use inferd_proto::{FunctionCall, FunctionTag, StopReason, ToolCall, Usage};
 
+use super::pattern::{Kind, Pattern};
 use super::wire::{CallDelta, Choice, Chunk, Delta, Fault, Text};
 use crate::http::{Redactor, blame};
 use crate::{GenerateError, TokenEvent};
@@ -17,6 +20,7 @@ const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Default)]
 pub(super) struct Reply {
+    pattern: Pattern,
     finish: Option<StopReason>,
     usage: Option<Usage>,
     model: Option<String>,
@@ -49,16 +53,23 @@ impl Said {
 impl Reply {
     /// Reads the JSON of a chunk, or of a whole answer.
     pub(super) fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
+        if let Some(text) = self.pattern.read(json) {
+            let text = Some(text).filter(|text| !text.is_empty());
+            return Ok(match self.pattern.kind {
+                Kind::Answer => self.say(None, text),
+                Kind::Thinking => self.say(text, None),
+            });
+        }
         let chunk = serde_json::from_slice(json).map_err(|error| {
             GenerateError::Unavailable(format!(
                 "the answer is not understood: {}",
                 redactor.shown(&error.to_string())
             ))
         })?;
-        self.take(chunk, redactor)
+        self.take(json, chunk, redactor)
     }
 
-    fn take(&mut self, chunk: Chunk<'_>, redactor: &Redactor) -> Result<Said, GenerateError> {
+    fn take(&mut self, json: &[u8], chunk: Chunk<'_>, redactor: &Redactor) -> Result<Said, GenerateError> {
         if let Some(fault) = chunk.error {
             return Err(fault_of(fault, redactor));
         }
@@ -83,16 +94,28 @@ impl Reply {
         else {
             return Ok(Said::default());
         };
+        let says_text_only = tool_calls.is_none();
         for call in tool_calls.into_iter().flatten() {
             self.call(call)?;
         }
-        let said =
-            |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.0.into_owned());
-        let thinking = said(reasoning_content).or_else(|| said(reasoning));
-        let said = Said { thinking, token: said(content).or_else(|| said(refusal)) };
-        let pieces = u32::from(said.thinking.is_some()) + u32::from(said.token.is_some());
+        let thinking = spoken(reasoning_content).or_else(|| spoken(reasoning));
+        let token = spoken(content).or_else(|| spoken(refusal));
+        match (&thinking, &token) {
+            (None, Some(Cow::Borrowed(text))) if says_text_only => {
+                self.pattern.learn(json, Kind::Answer, text);
+            }
+            (Some(Cow::Borrowed(text)), None) if says_text_only => {
+                self.pattern.learn(json, Kind::Thinking, text);
+            }
+            _ => {}
+        }
+        Ok(self.say(thinking, token))
+    }
+
+    fn say(&mut self, thinking: Option<Cow<'_, str>>, token: Option<Cow<'_, str>>) -> Said {
+        let pieces = u32::from(thinking.is_some()) + u32::from(token.is_some());
         self.pieces = self.pieces.saturating_add(pieces);
-        Ok(said)
+        Said { thinking: thinking.map(Cow::into_owned), token: token.map(Cow::into_owned) }
     }
 
     /// Whether there was any answer.
@@ -149,6 +172,11 @@ impl Reply {
         }
         Ok(())
     }
+}
+
+/// Empty text is none.
+fn spoken(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.filter(|text| !text.is_empty()).map(|text| text.0)
 }
 
 /// A call under the id that it came with, or under one of ours.

@@ -70,11 +70,11 @@ struct StreamOptions {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResponseFormat<'a> {
     JsonObject,
-    JsonSchema { json_schema: Schema<'a> },
+    JsonSchema { json_schema: Named<'a> },
 }
 
 #[derive(Serialize)]
-struct Schema<'a> {
+struct Named<'a> {
     name: &'static str,
     schema: &'a Value,
     strict: bool,
@@ -85,7 +85,7 @@ impl<'a> From<&'a Format> for ResponseFormat<'a> {
         match format {
             Format::JsonObject => Self::JsonObject,
             Format::JsonSchema { schema } => {
-                Self::JsonSchema { json_schema: Schema { name: "answer", schema, strict: true } }
+                Self::JsonSchema { json_schema: Named { name: "answer", schema, strict: true } }
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) enum Framing {
     Length,
     /// By the end of the connection.
     Close,
+    /// By the pieces themselves.
+    Pieces,
 }
 
 #[derive(Debug, Clone)]
@@ -127,6 +129,13 @@ impl Reply {
         self
     }
 
+    /// The pieces hold whatever framing the head announces.
+    #[must_use]
+    pub fn framed(mut self) -> Self {
+        self.framing = Framing::Pieces;
+        self
+    }
+
     /// Hangs up after the whole response, without having said so.
     #[must_use]
     pub fn then_hang_up(mut self) -> Self {
@@ -180,7 +189,7 @@ impl Reply {
         let Some(mut head) = self.head.clone() else { return Vec::new() };
         match self.framing {
             Framing::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            Framing::Close => {}
+            Framing::Close | Framing::Pieces => {}
             Framing::Length => {
                 let bytes = |piece: &Piece| if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 };
                 let length: usize = self.pieces.iter().map(bytes).sum();

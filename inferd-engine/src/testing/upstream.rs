@@ -194,6 +194,8 @@ async fn converse(stream: TcpStream, connection: usize, shared: &Shared) -> io::
             () = left(&mut reader) => break,
         }
     }
+    // Dropping it would say goodbye, which a reset must not.
+    writer.forget();
     Ok(())
 }
 

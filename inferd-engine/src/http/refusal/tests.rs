@@ -17,6 +17,8 @@ fn the_reason_is_found_in_all_the_usual_shapes() {
         r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
         r#"[{"loc":["body"],"msg":"field required"}]"#,
     );
+    check(r#"{"statusCode":400,"error":"Bad Request","message":"no such field"}"#, "no such field");
+    check(r#"{"code":7}"#, r#"{"code":7}"#);
     check("plain words", "plain words");
     check("<html><body>oops</body></html>", "");
     check("", "");

@@ -1,0 +1,146 @@
+//! The command line: what may be typed, and what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use inferd_proto::Priority;
+
+use crate::client::Address;
+use crate::exit;
+
+/// Talk to the inference daemon that the programs on this machine share.
+///
+/// Where no daemon is running, chat and ask start one for as long as they run.
+#[derive(Debug, Parser)]
+#[command(name = "inferd-cli", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the daemon is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Daemon")]
+pub(crate) struct Reach {
+    /// The daemon to use: a socket's path or tcp://host:port [default: this user's daemon]
+    #[arg(long, value_name = "ADDR", env = "INFERD_CONNECT", hide_env_values = true, global = true)]
+    pub(crate) connect: Option<Address>,
+    /// The environment variable that holds the API key, for a daemon reached by TCP
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) api_key_env: Option<String>,
+    /// The configuration of a daemon started here [default: as inferd-daemon finds it]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Hold a conversation
+    ///
+    /// Ctrl-C ends an answer, Ctrl-D the conversation; /help lists the commands. With input from a pipe each line
+    /// is a turn, and standard output gets the answers and nothing else.
+    Chat(ChatArgs),
+    /// Ask one question and print the answer
+    #[command(after_help = exit::TABLE)]
+    Ask(AskArgs),
+    /// Show what the daemon is doing
+    ///
+    /// Exits with 10 where none is running.
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// The model to talk to [default: the daemon's choice]
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Instructions for the whole conversation
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The question; what comes on standard input follows it, or is it
+    pub(crate) prompt: Option<String>,
+    /// The model to ask [default: the daemon's choice]
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Instructions to the model
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// The longest answer, in tokens
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u32>,
+    /// How freely the model chooses its words, 0 to 2
+    #[arg(long, value_name = "T")]
+    pub(crate) temperature: Option<f64>,
+    /// Print the final frame as one JSON object instead of the text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the answer when it is complete, not as it comes
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Who goes first when the daemon is busy
+    #[arg(long, value_name = "BAND")]
+    pub(crate) priority: Option<Band>,
+    /// Give up when the answer is not complete after this many milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) deadline_ms: Option<u64>,
+    /// Give up when still waiting in the queue after this many milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) max_wait_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print what the daemon said, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The bands of admission.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Band {
+    /// Somebody is watching
+    Interactive,
+    /// The default
+    Normal,
+    /// When there is time
+    Batch,
+}
+
+impl From<Band> for Priority {
+    fn from(band: Band) -> Self {
+        match band {
+            Band::Interactive => Self::Interactive,
+            Band::Normal => Self::Normal,
+            Band::Batch => Self::Batch,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_says_what_each_command_does() {
+        let mut cli = Cli::command();
+        cli.build();
+        insta::assert_snapshot!("help", cli.render_long_help());
+        for name in ["chat", "ask", "status"] {
+            let command = cli.find_subcommand_mut(name).unwrap();
+            insta::assert_snapshot!(format!("help_{name}"), command.render_help());
+        }
+    }
+
+    #[test]
+    fn no_option_is_defined_twice() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,185 @@
+//! `status`: what the daemon is doing, from its admin socket.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::admin::{Admin, AdminError};
+use crate::args::{Reach, StatusArgs};
+use crate::client::Address;
+use crate::embedded::Home;
+use crate::exit::Exit;
+use crate::words;
+
+/// What a snapshot says, as far as it is shown; what a daemon leaves out counts as nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Snapshot {
+    version: String,
+    uptime_s: u64,
+    running: u64,
+    active: u64,
+    waiting: u64,
+    queue_depth: u64,
+    clients: Value,
+    sockets: Value,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Lane {
+    name: String,
+    kind: String,
+    state: String,
+    running: u64,
+    ready: bool,
+    models: Vec<String>,
+}
+
+/// Prints the daemon's state.
+pub(crate) async fn run(args: &StatusArgs, reach: &Reach) -> anyhow::Result<Exit> {
+    let Some(path) = admin_socket(reach) else {
+        eprintln!(
+            "inferd-cli: status is told on the daemon's own machine only: --connect takes a socket's path here"
+        );
+        return Ok(Exit::Usage);
+    };
+    let snapshot = async { Admin::connect(&path).await?.snapshot().await };
+    let snapshot = match snapshot.await {
+        Ok(snapshot) => snapshot,
+        Err(error) if error.is_absent() => {
+            eprintln!("inferd-cli: no daemon is running: nobody listens at {}", path.display());
+            return Ok(Exit::CannotConnect);
+        }
+        Err(error) => {
+            eprintln!("inferd-cli: {}", words::chain(&error));
+            return Ok(if matches!(error, AdminError::Refused(_)) {
+                Exit::Internal
+            } else {
+                Exit::CannotConnect
+            });
+        }
+    };
+    if args.json {
+        println!("{snapshot}");
+    } else {
+        print!("{}", table(&Snapshot::deserialize(snapshot)?));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The admin socket of this user's daemon, or the one beside the socket that was named.
+fn admin_socket(reach: &Reach) -> Option<PathBuf> {
+    let admin = Home::of_user(reach.config.clone()).admin();
+    match &reach.connect {
+        None => Some(admin),
+        Some(Address::Local(path)) => Some(path.with_file_name(admin.file_name()?)),
+        Some(Address::Tcp(_)) => None,
+    }
+}
+
+fn table(snapshot: &Snapshot) -> String {
+    let Snapshot { version, uptime_s, running, active, waiting, queue_depth, clients, sockets, lanes } =
+        snapshot;
+    let mut out = format!("inferd {version}, up {}\n", duration(*uptime_s));
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    let sockets = texts(sockets);
+    if !sockets.is_empty() {
+        line(format!("listening on {}", sockets.join(", ")));
+    }
+    line(format!(
+        "running {running} of {active}, waiting {waiting} of {queue_depth}, clients {}",
+        count(clients)
+    ));
+    line(String::new());
+    let rows: Vec<[String; 5]> =
+        std::iter::once(["LANE", "KIND", "STATE", "RUNNING", "MODELS"].map(str::to_owned))
+            .chain(lanes.iter().map(Lane::row))
+            .collect();
+    let widths: [usize; 4] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    for row in &rows {
+        let mut text = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            write!(text, "{cell:width$}  ").expect("a String takes every text");
+        }
+        text.push_str(&row[4]);
+        line(text.trim_end().to_owned());
+    }
+    out
+}
+
+impl Lane {
+    fn row(&self) -> [String; 5] {
+        let Self { name, kind, state, running, ready, models } = self;
+        let state = if *ready { state.clone() } else { format!("{state}, not ready") };
+        [name.clone(), kind.clone(), state, running.to_string(), models.join(", ")]
+    }
+}
+
+/// A number, or how many there are.
+fn count(value: &Value) -> u64 {
+    match value {
+        Value::Array(all) => all.len() as u64,
+        Value::Object(all) => all.len() as u64,
+        other => other.as_u64().unwrap_or_default(),
+    }
+}
+
+/// The texts in a value, in order.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) => all.iter().flat_map(texts).collect(),
+        Value::Object(all) => all.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn duration(s: u64) -> String {
+    match (s / 86400, s / 3600 % 24, s / 60 % 60) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, min) => format!("{min} min"),
+        (0, h, min) => format!("{h} h {min} min"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_a_page_for_people() {
+        let snapshot = json!({
+            "id": "admin", "type": "snapshot", "version": "0.3.0", "uptime_s": 8000, "running": 1, "active": 4,
+            "waiting": 2, "queue_depth": 64, "clients": 3,
+            "sockets": {"local": "/run/user/1000/inferd/infer.sock", "tcp": "127.0.0.1:47321"},
+            "lanes": [
+                {"name": "ollama-11434", "kind": "openai", "state": "passing", "running": 1, "ready": true,
+                 "models": ["llama3.1:8b", "qwen2:7b"]},
+                {"name": "cloud", "kind": "openai", "state": "shut", "running": 0, "ready": false, "models": []},
+            ],
+        });
+        insta::assert_snapshot!(table(&Snapshot::deserialize(snapshot).unwrap()));
+    }
+
+    #[test]
+    fn what_a_daemon_leaves_out_is_no_error() {
+        table(&Snapshot::deserialize(json!({"id": "admin", "type": "snapshot"})).unwrap());
+    }
+
+    #[test]
+    fn time_is_told_in_its_two_largest_units() {
+        assert_eq!([59, 60, 3660, 90000].map(duration), ["59 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,14 @@
+//! The built program, against a daemon that follows a script: what a person or a shell script gets to see.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "cli/ask.rs"]
+mod ask;
+#[path = "cli/chat.rs"]
+mod chat;
+#[path = "cli/embedded.rs"]
+mod embedded;
+#[path = "cli/scripted.rs"]
+mod scripted;
+#[path = "cli/status.rs"]
+mod status;

@@ -1,0 +1,166 @@
+//! What is sent.
+
+use inferd_proto::{
+    Block, Content, EmbedRequest, FunctionCall, FunctionTag, ImageTokenBudget, Message, Request, Resolved,
+    ResponseFormat, Role,
+};
+
+use super::*;
+
+/// The body that `request` becomes.
+async fn body(request: Resolved) -> String {
+    let upstream = Upstream::start([Reply::events([finish("stop").as_str(), "[DONE]"])]).await;
+    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
+    let requests = upstream.requests();
+    serde_json::to_string_pretty(&requests[0].json()).expect("JSON is JSON")
+}
+
+fn message(role: Role, content: impl Into<Content>) -> Message {
+    Message { role, content: content.into() }
+}
+
+#[tokio::test]
+async fn a_plain_question_sends_nothing_it_was_not_given() {
+    insta::assert_snapshot!(body(question(true)).await);
+}
+
+#[tokio::test]
+async fn without_stream_none_is_asked_for() {
+    let answer = json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]});
+    let upstream = Upstream::start([Reply::json(200, &answer)]).await;
+    rest(engine(&upstream).generate(question(false)).await.expect("an answer begins")).await;
+    let sent = upstream.requests()[0].json();
+    assert_eq!(sent["stream"], false);
+    assert!(sent.get("stream_options").is_none());
+}
+
+#[tokio::test]
+async fn every_option_is_sent_under_its_own_name() {
+    let tool = json!({"type": "function", "function": {
+        "name": "look", "description": "looks", "parameters": {"type": "object"}, "strict": true
+    }});
+    let request: Request = serde_json::from_value(json!({
+        "messages": [{"role": "user", "content": "why?"}],
+        "model": "other", "temperature": 0.5, "top_p": 0.9, "top_k": 40, "max_tokens": 7, "seed": -3,
+        "stop": ["\n", "END"], "grammar": "root ::= \"x\"", "tools": [tool],
+        "tool_choice": {"type": "function", "function": {"name": "look"}},
+        "response_format": {"type": "json_schema", "schema": {"type": "object"}},
+        "priority": "batch", "max_wait_ms": 5, "deadline_ms": 6, "progress": true
+    }))
+    .expect("a request");
+    insta::assert_snapshot!(body(request.resolve().expect("a valid request")).await);
+}
+
+#[tokio::test]
+async fn any_json_object_is_asked_for_by_its_type_alone() {
+    let request = Resolved { response_format: Some(ResponseFormat::JsonObject), ..question(true) };
+    insta::assert_snapshot!(body(request).await);
+}
+
+#[tokio::test]
+async fn a_conversation_with_images_and_tools_keeps_its_shape() {
+    let call = ToolCall {
+        id: "call_7".into(),
+        r#type: FunctionTag::Function,
+        function: FunctionCall { name: "look".into(), arguments: "{\"at\":\"moon\"}".into() },
+    };
+    let text = |text: &str| Block::Text { text: text.into() };
+    let image = Block::Image { mime: "image/png".into(), data: "aGk=".into() };
+    let messages = vec![
+        message(Role::System, "Be brief."),
+        message(Role::User, vec![text("What is"), image, text("this?")]),
+        message(Role::User, vec![text("only"), text("text")]),
+        message(Role::Assistant, Content::calling("", vec![call.clone()])),
+        message(Role::Tool, Content::answering("call_7", "a rock")),
+        message(Role::Assistant, Content::calling("I looked.", vec![call])),
+    ];
+    insta::assert_snapshot!(body(Resolved { messages, ..question(true) }).await);
+}
+
+#[tokio::test]
+async fn the_head_names_host_length_and_key() {
+    let upstream = Upstream::start([Reply::events([finish("stop").as_str(), "[DONE]"])]).await;
+    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await;
+    let request = &upstream.requests()[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/chat/completions"));
+    assert_eq!(request.header("host"), Some(upstream.address().to_string().as_str()));
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("content-length"), Some(request.body.len().to_string().as_str()));
+    assert_eq!(request.header("transfer-encoding"), None);
+}
+
+#[tokio::test]
+async fn an_image_token_budget_is_refused_by_name() {
+    let upstream = Upstream::start([Reply::status(200)]).await;
+    let request = Resolved { image_token_budget: ImageTokenBudget::new(70), ..question(true) };
+    let error = engine(&upstream).generate(request).await.err().expect("it is refused");
+    assert!(
+        matches!(&error, GenerateError::InvalidRequest(why) if why.starts_with("image_token_budget: ")),
+        "{error}"
+    );
+    assert_eq!(upstream.counts().accepted, 0);
+}
+
+#[tokio::test]
+async fn without_any_model_named_the_first_one_served_is_asked_for_and_remembered() {
+    let list = Reply::json(200, &json!({"object": "list", "data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}));
+    let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
+    let down = Reply::json(500, &json!({"error": "starting"}));
+    let upstream = Upstream::start([down, list, answer]).await;
+    let engine = OpenAi::new(OpenAiConfig::new("lane", upstream.url())).expect("a good configuration");
+    assert!(
+        engine.generate(question(true)).await.is_err(),
+        "the list cannot be had, and that is not remembered"
+    );
+    for _ in 0..2 {
+        rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    }
+    let asked: Vec<_> = upstream.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked, ["/v1/models", "/v1/models", "/v1/chat/completions", "/v1/chat/completions"]);
+    assert_eq!(upstream.requests()[3].json()["model"], "a");
+}
+
+#[tokio::test]
+async fn models_are_sorted_and_asked_afresh() {
+    let list = |names: &[&str]| {
+        let data: Vec<Value> = names.iter().map(|name| json!({"id": name, "owned_by": "x"})).collect();
+        Reply::json(200, &json!({"data": data}))
+    };
+    let upstream = Upstream::start([list(&["b", "a"]), list(&["c"])]).await;
+    let engine = engine(&upstream);
+    assert_eq!(engine.models().await.expect("a list"), ["a", "b"]);
+    assert_eq!(engine.models().await.expect("a list"), ["c"]);
+}
+
+#[tokio::test]
+async fn vectors_come_back_in_the_order_of_the_texts() {
+    let vectors = json!({
+        "model": "e-1", "usage": {"prompt_tokens": 9, "total_tokens": 9},
+        "data": [{"index": 1, "embedding": [3.0, 4.5]}, {"index": 0, "embedding": [1.0, -2.0]}]
+    });
+    let upstream = Upstream::start([Reply::json(200, &vectors)]).await;
+    let request = EmbedRequest {
+        input: vec!["one".into(), "two".into()],
+        dimensions: Some(2),
+        ..EmbedRequest::default()
+    };
+    let embedded = engine(&upstream).embed(request).await.expect("vectors");
+    assert_eq!(embedded.embeddings, [[1.0, -2.0], [3.0, 4.5]]);
+    assert_eq!((embedded.model.as_str(), embedded.usage.prompt_tokens), ("e-1", 9));
+    let sent = &upstream.requests()[0];
+    assert_eq!(sent.target, "/v1/embeddings");
+    let expected =
+        json!({"model": "m", "input": ["one", "two"], "encoding_format": "float", "dimensions": 2});
+    assert_eq!(sent.json(), expected);
+}
+
+#[tokio::test]
+async fn vectors_that_do_not_match_the_texts_are_no_answer() {
+    for data in [json!([]), json!([{"embedding": [1]}, {"embedding": [1, 2]}]), json!("none")] {
+        let upstream = Upstream::start([Reply::json(200, &json!({"data": data}))]).await;
+        let request = EmbedRequest { input: vec!["a".into(), "b".into()], ..EmbedRequest::default() };
+        let error = engine(&upstream).embed(request).await.expect_err("no vectors");
+        assert!(matches!(error, GenerateError::Unavailable(_)), "{error:?}");
+    }
+}
