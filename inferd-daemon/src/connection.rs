@@ -271,3 +271,6 @@ impl<S: Socket> Connection<S> {
         self.last_request + after
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,24 @@ async fn whoever_waits_takes_the_first_room_on_any_of_its_lanes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn room_wakes_those_who_wait_for_it_past_those_who_wait_for_other_lanes() {
+    let backends = [Scripted::hanging("a"), Scripted::hanging("b")];
+    let router = router(backends.each_ref().map(|backend| {
+        let (lane, config) = with_concurrency(backend, 1);
+        let models = vec![lane.name().to_owned()];
+        (lane, LaneConfig { models, ..config })
+    }));
+    let _a = router.route(Some("a")).await.unwrap();
+    let b = router.route(Some("b")).await.unwrap();
+    let mut for_a = Box::pin(router.route(Some("a")));
+    let mut for_b = Box::pin(router.route(Some("b")));
+    assert!(for_a.as_mut().now_or_never().is_none() && for_b.as_mut().now_or_never().is_none());
+    drop(b);
+    assert!(for_a.as_mut().now_or_never().is_none());
+    assert!(for_b.as_mut().now_or_never().is_some_and(|ticket| ticket.is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_better_group_that_is_at_its_limit_is_worth_a_worse_one() {
     let better = Scripted::hanging("better");
     let worse = Scripted::hanging("worse");

@@ -1,0 +1,93 @@
+//! What one connection may hold, and for how long.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn past_the_limit_of_open_requests_one_is_refused_and_the_others_go_on() {
+    let (backend, mut called) = dictated();
+    let limits = ConnectionLimits { open_requests_max: 2, ..ConnectionLimits::default() };
+    let rig = Rig::with(&backend, Admission::new(4, 16), limits);
+    let mut talk = rig.local();
+    talk.send(&ask("a")).await;
+    talk.send(&ask("b")).await;
+    let a = called.recv().await.unwrap();
+    let _b = called.recv().await.unwrap();
+    insta::assert_snapshot!(talk.ask(&ask("c")).await, @r"");
+    a.send(done(0)).await.unwrap();
+    assert!(is_done(&talk.frame().await, "a", ""));
+    talk.send(&ask("c")).await;
+    called.recv().await.unwrap().send(done(0)).await.unwrap();
+    assert!(is_done(&talk.frame().await, "c", ""));
+}
+
+fn idle_after(idle_timeout: Duration) -> ConnectionLimits {
+    ConnectionLimits { idle_timeout, ..ConnectionLimits::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_and_an_answer_starts_its_time_anew() {
+    let idle = Duration::from_secs(10);
+    let backend = Scripted::saying("lane", &["1"]);
+    let rig = Rig::with(&backend, Admission::new(4, 16), idle_after(idle));
+    let mut talk = rig.local();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        talk.ask(&ask("a")).await;
+    }
+    let quiet = Instant::now();
+    talk.closed().await;
+    assert_eq!(quiet.elapsed(), idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_idle_while_a_request_is_open_nor_as_soon_as_it_has_ended() {
+    let idle = Duration::from_secs(10);
+    let (backend, mut called) = dictated();
+    let rig = Rig::with(&backend, Admission::new(4, 16), idle_after(idle));
+    let mut talk = rig.local();
+    talk.send(&ask("a")).await;
+    let say = called.recv().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(39)).await;
+    say.send(done(0)).await.unwrap();
+    assert!(is_done(&talk.frame().await, "a", ""));
+    let quiet = Instant::now();
+    talk.closed().await;
+    assert!(quiet.elapsed() >= idle, "closed {:?} after its answer", quiet.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_request_wherever_it_is() {
+    let (backend, mut called) = dictated();
+    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let mut talk = rig.local();
+    let before = Instant::now();
+    talk.send(&ask_with("running", r#","deadline_ms":500"#)).await;
+    let say = called.recv().await.unwrap();
+    say.send(token("1")).await.unwrap();
+    assert!(is_token(&talk.frame().await, "running", "1"));
+    insta::assert_snapshot!(talk.ask(&ask_with("waiting", r#","deadline_ms":300"#)).await, @r"");
+    assert_eq!(before.elapsed(), Duration::from_millis(300));
+    insta::assert_snapshot!(talk.lines().await, @r"");
+    assert_eq!(before.elapsed(), Duration::from_millis(500));
+    backend.let_go().await;
+    assert_eq!(rig.counts(), (0, 0));
+    assert_eq!(rig.service.router.state()[0].state, "passing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_ends_a_request_only_while_it_waits() {
+    let (backend, mut called) = dictated();
+    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let mut talk = rig.local();
+    talk.send(&ask_with("runs", r#","max_wait_ms":300"#)).await;
+    let say = called.recv().await.unwrap();
+    insta::assert_snapshot!(talk.ask(&ask_with("waits", r#","max_wait_ms":300"#)).await, @r"");
+    assert_eq!(rig.counts(), (1, 0));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    say.send(done(0)).await.unwrap();
+    assert!(is_done(&talk.frame().await, "runs", ""));
+    // A slot is held for five seconds, it seems now.
+    talk.send(&ask("next")).await;
+    let _next = called.recv().await.unwrap();
+    insta::assert_snapshot!(talk.ask(&ask_with("hasty", r#","max_wait_ms":4000"#)).await, @r"");
+}
