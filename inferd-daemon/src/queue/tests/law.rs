@@ -136,7 +136,7 @@ struct Rig {
     clients: Vec<Client>,
     model: Model,
     turns: BTreeMap<usize, Turn>,
-    permits: BTreeMap<usize, Permit>,
+    permits: BTreeMap<usize, Permit<'static>>,
     /// Client and band of each request, by id.
     requests: Vec<(usize, usize)>,
     granted: Vec<usize>,
