@@ -51,6 +51,9 @@ pub enum RouteError {
     },
 }
 
+/// When to ask again while the only lane is being probed: nobody knows how long that takes.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The lanes of a daemon.
 pub struct Router {
     lanes: Vec<Lane>,
@@ -152,27 +155,33 @@ impl Router {
         tried: &[&'r Lane],
         now: Instant,
     ) -> Result<Option<lane::Use<'r>>, RouteError> {
+        if let [only] = self.lanes.as_slice()
+            && tried.is_empty()
+            && only.serves(model)
+            && let Some(used) = only.admit(now)
+        {
+            return Ok(Some(used));
+        }
         let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
         let untried = |lane: &&Lane| !tried.iter().any(|other| std::ptr::eq(*lane, *other));
         let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
-        loop {
-            // A better group that is at its limit is worth a worse one, never a failure.
-            if let Some(lane) = Self::less_loaded(open().filter(|lane| lane.has_room())) {
-                if let Some(used) = lane.admit(now) {
-                    return Ok(Some(used));
-                }
-                // Another request took the last room or the probe meanwhile: look again.
-                continue;
+        let any_ready = open().any(|lane| lane.backend().ready());
+        let fit = |lane: &&Lane| lane.has_room() && (!any_ready || lane.backend().ready());
+        // A better group that is at its limit is worth a worse one, never a failure.
+        while let Some(lane) = Self::less_loaded(open().filter(fit)) {
+            if let Some(used) = lane.admit(now) {
+                return Ok(Some(used));
             }
-            if open().next().is_some() {
-                return Ok(None);
-            }
-            if serving().next().is_none() {
-                return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
-            }
-            let retry_after = serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or_default();
-            return Err(RouteError::Shut { retry_after });
+            // Another request took the last room or the probe meanwhile: look again.
         }
+        if open().next().is_some() {
+            return Ok(None);
+        }
+        if serving().next().is_none() {
+            return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
+        }
+        let rests = serving().filter_map(|lane| lane.rests_for(now)).min();
+        Err(RouteError::Shut { retry_after: rests.unwrap_or(PROBE_PATIENCE) })
     }
 
     /// Of the first priority group among `lanes`: the less loaded of two taken at random.
@@ -197,3 +206,6 @@ impl Router {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,6 +101,8 @@ fn may_move(router: &Router, failed: &RouteError) -> bool {
 
 fn outcome_of(error: &GenerateError) -> Outcome {
     match error.blame() {
+        // It said nothing about how it will be once it is ready.
+        Blame::Nobody if *error == GenerateError::NotReady => Outcome::Abandoned,
         // It answered; that the answer was no is not its fault.
         Blame::Caller | Blame::Nobody => Outcome::Served,
         Blame::Lane => Outcome::Failed,
