@@ -32,6 +32,17 @@ pub(super) struct Unanswered {
     pub(super) silent: bool,
 }
 
+/// What a connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    /// Another request.
+    Free,
+    /// Nothing yet: the answer before has not come to its end.
+    Busy,
+    /// Nothing any more.
+    Dead,
+}
+
 impl Link {
     pub(super) async fn new(socket: Socket) -> Result<Self, HttpError> {
         let (requests, driver) =
@@ -94,18 +105,19 @@ impl Link {
 
     /// Whether another request may be sent: reads the `rest` of the answer before, without waiting, and notices
     /// whether the server has hung up. The task polling last is forgotten, so an idle connection wakes nobody.
-    pub(super) fn is_free(&mut self, rest: &mut Option<Incoming>) -> bool {
+    pub(super) fn fitness(&mut self, rest: &mut Option<Incoming>) -> Fitness {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut read = 0;
         while let Some(body) = rest {
             match self.try_chunk(body, cx) {
                 Poll::Ready(None) => *rest = None,
                 Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
-                Poll::Ready(Some(_)) | Poll::Pending => return false,
+                Poll::Ready(Some(_)) => return Fitness::Dead,
+                Poll::Pending => return Fitness::Busy,
             }
         }
         self.drive(cx);
-        !self.over && self.requests.is_ready()
+        if !self.over && self.requests.is_ready() { Fitness::Free } else { Fitness::Dead }
     }
 
     /// Reads and writes what can be. How the connection ended, if it did, is told to whoever waits for its answer.
