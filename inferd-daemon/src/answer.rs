@@ -9,7 +9,6 @@
 //! - Dropping the future at any point leaves the queue, frees the permit, cancels the generation, blames nobody.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use inferd_engine::{GenerateError, TokenEvent};
@@ -25,9 +24,9 @@ pub enum Event<'a> {
     /// It waits; 1 is next.
     Queued(u32),
     /// This lane has it.
-    Running(&'a Arc<str>),
+    Running(&'a str),
     /// The lane that had it failed; this one has it now.
-    Retrying(&'a Arc<str>),
+    Retrying(&'a str),
     /// The next piece of the answer.
     Token(String),
     /// The next piece of the reasoning.
@@ -50,7 +49,33 @@ pub struct Done<'a> {
     /// The model that answered, where the engine says so.
     pub model: Option<String>,
     /// Where the time went.
-    pub timings: Timings,
+    pub clock: Clock,
+}
+
+/// The times of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// When it was received.
+    pub received: Instant,
+    /// When it was given its permit.
+    pub ran: Instant,
+    /// When its lane's first event came.
+    pub first_token: Instant,
+}
+
+impl Clock {
+    /// Where the time went until now.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        let since = |at: Instant| {
+            u64::try_from(at.saturating_duration_since(self.received).as_millis()).unwrap_or(u64::MAX)
+        };
+        Timings {
+            queue_ms: since(self.ran),
+            first_token_ms: Some(since(self.first_token)),
+            total_ms: since(Instant::now()),
+        }
+    }
 }
 
 /// Where the events of one request go.
@@ -75,7 +100,7 @@ pub enum AnswerError {
     #[error("{error}")]
     CutShort {
         /// The lane.
-        lane: Arc<str>,
+        lane: String,
         /// What it said.
         error: GenerateError,
     },
@@ -95,9 +120,9 @@ pub enum AnswerError {
 /// [`AnswerError`]: the request ended without its `Done`.
 pub async fn answer(
     gate: &Admission,
-    router: &Arc<Router>,
+    router: &Router,
     who: &Client,
-    request: Resolved,
+    request: Box<Resolved>,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {
@@ -106,7 +131,7 @@ pub async fn answer(
         .bounds(async {
             let place = gate.enter(who, &request, received)?;
             let permit = turn(place, &request, received, replies).await?;
-            let ticket = router.route(request.model.as_deref()).await?;
+            let ticket = router.route(request.model.as_deref(), permit.since()).await?;
             replies.tell(Event::Running(ticket.lane()));
             let tokens = ticket.start(request, |lane| replies.tell(Event::Retrying(lane))).await?;
             stream(tokens, permit, received, replies).await
@@ -115,12 +140,12 @@ pub async fn answer(
 }
 
 /// Waits for the request's turn, as long as it is willing to.
-async fn turn(
-    place: Place,
+async fn turn<'g>(
+    place: Place<'g>,
     request: &Resolved,
     received: Instant,
     replies: &mut impl Replies,
-) -> Result<Permit, AnswerError> {
+) -> Result<Permit<'g>, AnswerError> {
     let max_wait = Limit { name: "max_wait_ms", after: request.max_wait, from: received };
     max_wait
         .bounds(async {
@@ -135,12 +160,12 @@ async fn turn(
 
 /// Passes the answer on, event by event, and settles with its lane.
 async fn stream(
-    mut tokens: Tokens,
-    mut permit: Permit,
+    mut tokens: Tokens<'_>,
+    mut permit: Permit<'_>,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {
-    let first_token = Instant::now();
+    let clock = Clock { received, ran: permit.since(), first_token: tokens.began() };
     loop {
         match tokens.next().await {
             TokenEvent::Token(text) => {
@@ -153,14 +178,13 @@ async fn stream(
             }
             TokenEvent::Done { stop_reason, usage, tool_calls, model } => {
                 permit.correct_prompt(usage.prompt_tokens);
-                let timings = timings(received, permit.since(), first_token);
-                let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, timings };
+                let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, clock };
                 replies.send(Event::Done(done)).await;
                 tokens.served();
                 return Ok(());
             }
             TokenEvent::Failed(error) => {
-                let lane = Arc::clone(tokens.lane());
+                let lane = tokens.lane().to_owned();
                 tokens.failed(&error);
                 return Err(AnswerError::CutShort { lane, error });
             }
@@ -182,15 +206,5 @@ impl Limit {
             Ok(done) => done,
             Err(_) => Err(AnswerError::DeadlineExceeded { limit: self.name, after }),
         }
-    }
-}
-
-fn timings(received: Instant, ran: Instant, first_token: Instant) -> Timings {
-    let since =
-        |at: Instant| u64::try_from(at.saturating_duration_since(received).as_millis()).unwrap_or(u64::MAX);
-    Timings {
-        queue_ms: since(ran),
-        first_token_ms: Some(since(first_token)),
-        total_ms: since(Instant::now()),
     }
 }

@@ -23,7 +23,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use inferd_proto::Lines;
@@ -34,7 +34,7 @@ pub(crate) use auth::authenticate;
 
 use crate::endpoint::{Hangup, Socket};
 use crate::queue::Client;
-use crate::service::Service;
+use crate::service::{Service, Stop};
 use dispatch::Dispatch;
 use outbox::Writer;
 
@@ -66,9 +66,11 @@ pub(crate) async fn serve<S: Socket>(socket: S, client: Client, early: Vec<u8>, 
     connection.take(&early);
     drop(early);
     let mut signals = Signals {
-        draining: pin!(service.stop.draining.cancelled()),
-        ending: pin!(service.stop.ending.cancelled()),
+        stop: &service.stop,
+        draining: pin!(service.stop.draining()),
+        ending: pin!(service.stop.ending()),
         alarm: pin!(sleep_until(connection.last_request + service.limits.idle_timeout)),
+        listener: None,
     };
     let closed = poll_fn(|cx| connection.poll(cx, &mut signals)).await;
     tracing::debug!(reason = ?closed, "connection closed");
@@ -99,9 +101,23 @@ enum Input {
 
 /// What can wake a connection besides its socket and its calls.
 struct Signals<'p, D, E> {
+    stop: &'p Stop,
     draining: Pin<&'p mut D>,
     ending: Pin<&'p mut E>,
     alarm: Pin<&'p mut Sleep>,
+    /// Who the signals will wake. They are polled again only for another, or when there is news.
+    listener: Option<Waker>,
+}
+
+impl<D, E> Signals<'_, D, E> {
+    /// Whether the task that polls has to be told to the signals.
+    fn is_new(&mut self, waker: &Waker) -> bool {
+        let known = self.listener.as_ref().is_some_and(|listener| listener.will_wake(waker));
+        if !known {
+            self.listener = Some(waker.clone());
+        }
+        !known
+    }
 }
 
 struct Connection<S> {
@@ -122,10 +138,13 @@ impl<S: Socket> Connection<S> {
         cx: &mut Context<'_>,
         signals: &mut Signals<'_, D, E>,
     ) -> Poll<Closed> {
-        self.heed(cx, signals);
+        let new = signals.is_new(cx.waker());
+        if new || signals.stop.is_said() {
+            self.heed(cx, signals);
+        }
         loop {
             self.dispatch.poll_calls(cx);
-            match self.writer.poll_write(&self.dispatch.outbox, &mut self.socket, cx) {
+            match self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Closed::Stopped),
                 Poll::Ready(Ok(())) | Poll::Pending => {}
@@ -139,7 +158,11 @@ impl<S: Socket> Connection<S> {
                 Poll::Pending => break,
             }
         }
-        self.poll_alarm(cx, signals.alarm.as_mut())
+        let alarm = signals.alarm.as_mut();
+        if new || alarm.is_elapsed() || alarm.deadline() > self.alarm_at() {
+            return self.poll_alarm(cx, alarm);
+        }
+        Poll::Pending
     }
 
     /// Listens for the daemon's end. Both signals are only polled until they came.
@@ -179,7 +202,7 @@ impl<S: Socket> Connection<S> {
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
             }
             // Whoever does not read its answers is not read from either.
-            Input::Open | Input::Broken if self.writer.is_behind(&self.dispatch.outbox) => Poll::Pending,
+            Input::Open | Input::Broken if self.writer.is_behind(self.dispatch.outbox()) => Poll::Pending,
             Input::Open | Input::Broken => READ_BUFFER.with_borrow_mut(|buffer| {
                 let mut read = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
@@ -251,7 +274,7 @@ impl<S: Socket> Connection<S> {
                     if !S::TELLS_HALF_CLOSED_FROM_GONE {
                         self.dispatch.prove_life();
                         if let Poll::Ready(Err(_)) =
-                            self.writer.poll_write(&self.dispatch.outbox, &mut self.socket, cx)
+                            self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx)
                         {
                             return Poll::Ready(Closed::Gone);
                         }

@@ -210,10 +210,10 @@ impl Supervisor {
         self.admin.drain.cancelled().await;
         tracing::info!(timeout_s = self.drain_timeout.as_secs_f64(), "draining");
         self.admin.hub.publish(AdminStatus::Draining);
-        self.stop.draining.cancel();
+        self.stop.drain();
         if tokio::time::timeout(self.drain_timeout, self.listeners.wait()).await.is_err() {
             tracing::warn!("requests were still open after the drain timeout: ending them");
-            self.stop.ending.cancel();
+            self.stop.end();
             self.listeners.wait().await;
         }
         for backend in self.router.backends() {

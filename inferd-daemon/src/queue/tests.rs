@@ -11,7 +11,7 @@ mod positions;
 mod refusal;
 mod threads;
 
-type Turn = Pin<Box<dyn Future<Output = Result<Permit, Refused>> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = Result<Permit<'static>, Refused>> + Send>>;
 
 fn who(gate: &Admission, number: u64) -> Client {
     gate.client(ClientKey::Connection(number))
@@ -30,19 +30,25 @@ fn normal() -> Resolved {
     request(Priority::Normal, 1)
 }
 
+/// A place borrows its gate and its client; here these may well outlive the test.
+fn place(gate: &Admission, client: &Client, request: &Resolved) -> Result<Place<'static>, Refused> {
+    let (gate, client) = (Box::leak(Box::new(gate.clone())), Box::leak(Box::new(client.clone())));
+    gate.enter(client, request, Instant::now())
+}
+
 /// Enters, and waits without being polled yet.
 fn enters(gate: &Admission, client: &Client, request: &Resolved) -> Result<Turn, Refused> {
-    gate.enter(client, request, Instant::now()).map(|place| place.turn().boxed())
+    place(gate, client, request).map(|place| place.turn().boxed())
 }
 
 /// What has become of a turn: `None` while it waits.
-fn look(turn: &mut Turn) -> Option<Result<Permit, Refused>> {
+fn look(turn: &mut Turn) -> Option<Result<Permit<'static>, Refused>> {
     turn.now_or_never()
 }
 
 /// The permit of a turn that has come.
 #[track_caller]
-fn granted(turn: &mut Turn) -> Permit {
+fn granted(turn: &mut Turn) -> Permit<'static> {
     look(turn).expect("its turn has come").expect("it was let in")
 }
 

@@ -33,10 +33,10 @@ fn first_and_second(first: &Arc<Scripted>, second: &Arc<Scripted>) -> Arc<Router
 
 /// Asks for an answer and reads it to its end: the lane that gave it, or the error.
 async fn ask_for(router: &Arc<Router>, model: Option<&str>) -> Result<String, RouteError> {
-    let ticket = router.route(model).await?;
+    let ticket = router.route(model, Instant::now()).await?;
     let mut request = request("r");
     request.model = model.map(str::to_owned);
-    let mut tokens = ticket.start(request, |_| {}).await?;
+    let mut tokens = ticket.start(Box::new(request), |_| {}).await?;
     let lane = tokens.lane().to_string();
     loop {
         match tokens.next().await {
@@ -46,7 +46,7 @@ async fn ask_for(router: &Arc<Router>, model: Option<&str>) -> Result<String, Ro
                 return Ok(lane);
             }
             TokenEvent::Failed(error) => {
-                let lane = Arc::clone(tokens.lane());
+                let lane = tokens.lane().to_owned();
                 tokens.failed(&error);
                 return Err(RouteError::Lane { lane, error });
             }

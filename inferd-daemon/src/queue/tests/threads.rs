@@ -21,7 +21,7 @@ struct Run {
 /// How often somebody looks whether its turn has come before it leaves, by round; `None`: it stays.
 type Patience = fn(usize) -> Option<usize>;
 
-async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit, Refused>> {
+async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit<'static>, Refused>> {
     let Some(mut polls) = patience else { return Some(turn.await) };
     poll_fn(|cx| match turn.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),

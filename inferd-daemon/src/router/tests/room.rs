@@ -9,9 +9,9 @@ use super::*;
 async fn a_request_waits_for_room_and_is_woken_when_there_is() {
     let backend = Scripted::saying("only", &["a"]);
     let router = router([with_concurrency(&backend, 2)]);
-    let first = router.route(None).await.unwrap();
-    let second = router.route(None).await.unwrap();
-    let mut waiting = Box::pin(router.route(None));
+    let first = router.route(None, Instant::now()).await.unwrap();
+    let second = router.route(None, Instant::now()).await.unwrap();
+    let mut waiting = Box::pin(router.route(None, Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(stands(&router, "only"), ("passing", 2));
     drop(first);
@@ -27,17 +27,17 @@ async fn whoever_waits_takes_the_first_room_on_any_of_its_lanes() {
     let router = router(lanes.each_ref().map(|backend| with_concurrency(backend, 1)));
     let mut held: Vec<Ticket> = Vec::new();
     for _ in 0..3 {
-        held.push(router.route(None).await.unwrap());
+        held.push(router.route(None, Instant::now()).await.unwrap());
     }
     while let Some(leaves) = held.pop() {
-        let mut waiting = Box::pin(router.route(None));
+        let mut waiting = Box::pin(router.route(None, Instant::now()));
         assert!(waiting.as_mut().now_or_never().is_none());
-        let room = Arc::clone(leaves.lane());
+        let room = leaves.lane().to_owned();
         drop(leaves);
-        assert_eq!(waiting.await.unwrap().lane(), &room);
+        assert_eq!(waiting.await.unwrap().lane(), room);
         assert_eq!(stands(&router, &room).1, 0);
         // It is taken again, so that only the next to leave makes room.
-        std::mem::forget(router.route(None).await.unwrap());
+        std::mem::forget(router.route(None, Instant::now()).await.unwrap());
     }
 }
 
@@ -65,19 +65,19 @@ async fn a_better_group_that_is_at_its_limit_is_worth_a_worse_one() {
     let worse = Scripted::hanging("worse");
     let (backend, config) = with_concurrency(&better, 1);
     let router = router([(backend, LaneConfig { priority: -1, ..config }), lane(&worse)]);
-    let first = router.route(None).await.unwrap();
-    let second = router.route(None).await.unwrap();
-    assert_eq!((&**first.lane(), &**second.lane()), ("better", "worse"));
+    let first = router.route(None, Instant::now()).await.unwrap();
+    let second = router.route(None, Instant::now()).await.unwrap();
+    assert_eq!((first.lane(), second.lane()), ("better", "worse"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_a_lane_that_shuts_is_told() {
     let backend = Scripted::refusing("only", GenerateError::RefusedCredentials);
     let router = router([with_concurrency(&backend, 1)]);
-    let first = router.route(None).await.unwrap();
-    let mut waiting = Box::pin(router.route(None));
+    let first = router.route(None, Instant::now()).await.unwrap();
+    let mut waiting = Box::pin(router.route(None, Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
-    first.start(request("r"), |_| {}).await.unwrap_err();
+    first.start(Box::new(request("r")), |_| {}).await.unwrap_err();
     assert!(matches!(waiting.await, Err(RouteError::Shut { .. })));
 }
 
@@ -88,8 +88,8 @@ async fn a_failed_attempt_waits_for_room_on_the_next_lane() {
     let (backend, config) = with_concurrency(&second, 1);
     let router = router([with_priority(&first, -1), (backend, config)]);
     let taken = {
-        let ticket = router.route(None).await.unwrap();
-        ticket.start(request("r"), |_| {}).await.unwrap()
+        let ticket = router.route(None, Instant::now()).await.unwrap();
+        ticket.start(Box::new(request("r")), |_| {}).await.unwrap()
     };
     let mut asking = Box::pin(ask(&router));
     assert!(asking.as_mut().now_or_never().is_none());
@@ -108,7 +108,7 @@ async fn no_wake_up_is_lost_between_many_callers_and_few_places() {
             for round in 0..100 {
                 if (caller + round) % 4 == 0 {
                     // Somebody who looks once and leaves takes nobody's place.
-                    drop(router.route(None).now_or_never());
+                    drop(router.route(None, Instant::now()).now_or_never());
                 } else {
                     ask(&router).await.unwrap();
                 }
