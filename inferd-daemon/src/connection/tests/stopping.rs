@@ -10,7 +10,7 @@ async fn a_draining_daemon_finishes_what_is_open_refuses_what_comes_and_closes()
     talk.send(&ask("runs")).await;
     talk.send(&ask("waits")).await;
     let runs = called.recv().await.unwrap();
-    rig.service.stop.draining.cancel();
+    rig.service.stop.drain();
     insta::assert_snapshot!(talk.ask(&ask("late")).await, @r"");
     runs.send(token("1")).await.unwrap();
     runs.send(done(1)).await.unwrap();
@@ -27,7 +27,7 @@ async fn a_connection_with_nothing_open_is_closed_at_once() {
     let mut talk = rig.local();
     talk.ask(&ask("a")).await;
     let before = Instant::now();
-    rig.service.stop.draining.cancel();
+    rig.service.stop.drain();
     talk.closed().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
 }
@@ -39,7 +39,7 @@ async fn a_request_that_came_at_that_moment_is_told() {
     let mut talk = rig.local();
     settled().await;
     talk.send(&ask("a")).await;
-    rig.service.stop.draining.cancel();
+    rig.service.stop.drain();
     assert!(is_error(&talk.frame().await, "a", ErrorCode::BackendUnavailable));
     talk.closed().await;
     assert_eq!(backend.calls(), 0);
@@ -53,9 +53,9 @@ async fn past_the_patience_each_open_request_gets_its_terminal_frame() {
     talk.send(&ask("runs")).await;
     talk.send(&ask("waits")).await;
     talk.frame().await;
-    rig.service.stop.draining.cancel();
+    rig.service.stop.drain();
     settled().await;
-    rig.service.stop.ending.cancel();
+    rig.service.stop.end();
     let mut ended = [talk.lines().await, talk.lines().await];
     ended.sort();
     insta::assert_snapshot!(ended.join("\n"), @r"");
@@ -70,8 +70,8 @@ async fn a_reader_that_is_behind_holds_the_end_up_for_no_more_than_a_moment() {
     let mut talk = rig.connect::<true>(1024, "");
     talk.send(&ask("a")).await;
     settled().await;
-    rig.service.stop.draining.cancel();
-    rig.service.stop.ending.cancel();
+    rig.service.stop.drain();
+    rig.service.stop.end();
     let before = Instant::now();
     (&mut talk.served).await.unwrap();
     assert!(before.elapsed() <= LINGER, "{:?}", before.elapsed());

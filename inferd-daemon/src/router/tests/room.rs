@@ -49,10 +49,10 @@ async fn room_wakes_those_who_wait_for_it_past_those_who_wait_for_other_lanes() 
         let models = vec![lane.name().to_owned()];
         (lane, LaneConfig { models, ..config })
     }));
-    let _a = router.route(Some("a")).await.unwrap();
-    let b = router.route(Some("b")).await.unwrap();
-    let mut for_a = Box::pin(router.route(Some("a")));
-    let mut for_b = Box::pin(router.route(Some("b")));
+    let _a = router.route(Some("a"), Instant::now()).await.unwrap();
+    let b = router.route(Some("b"), Instant::now()).await.unwrap();
+    let mut for_a = Box::pin(router.route(Some("a"), Instant::now()));
+    let mut for_b = Box::pin(router.route(Some("b"), Instant::now()));
     assert!(for_a.as_mut().now_or_never().is_none() && for_b.as_mut().now_or_never().is_none());
     drop(b);
     assert!(for_a.as_mut().now_or_never().is_none());
