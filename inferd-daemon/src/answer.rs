@@ -59,8 +59,8 @@ pub struct Clock {
     pub received: Instant,
     /// When it was given its permit.
     pub ran: Instant,
-    /// When its lane's first event came.
-    pub first_token: Instant,
+    /// When its first token came, if any did.
+    pub first_token: Option<Instant>,
 }
 
 impl Clock {
@@ -72,7 +72,7 @@ impl Clock {
         };
         Timings {
             queue_ms: since(self.ran),
-            first_token_ms: Some(since(self.first_token)),
+            first_token_ms: self.first_token.map(since),
             total_ms: since(Instant::now()),
         }
     }
@@ -165,15 +165,17 @@ async fn stream(
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {
-    let clock = Clock { received, ran: permit.since(), first_token: tokens.began() };
+    let mut clock = Clock { received, ran: permit.since(), first_token: None };
     loop {
         match tokens.next().await {
             TokenEvent::Token(text) => {
                 permit.charge_token();
+                clock.first_token.get_or_insert(tokens.began());
                 replies.send(Event::Token(text)).await;
             }
             TokenEvent::Thinking(text) => {
                 permit.charge_token();
+                clock.first_token.get_or_insert(tokens.began());
                 replies.send(Event::Thinking(text)).await;
             }
             TokenEvent::Done { stop_reason, usage, tool_calls, model } => {

@@ -111,11 +111,16 @@ impl Replies for Frames {
                 }
             }
             Event::Done(done) => {
+                // Who offered no tools can do nothing with a call, and a v1 reader knows no such reason.
+                let (stop_reason, tool_calls) = match done.stop_reason {
+                    StopReason::ToolCalls if !self.additive => (StopReason::End, &[][..]),
+                    stop_reason => (stop_reason, &*done.tool_calls),
+                };
                 let ending = Ending {
-                    stop_reason: done.stop_reason,
+                    stop_reason,
                     usage: done.usage,
                     backend: done.lane,
-                    tool_calls: &done.tool_calls,
+                    tool_calls,
                     model: done.model.as_deref().filter(|_| self.additive),
                     timings: self.additive.then(|| done.clock.timings()),
                 };
