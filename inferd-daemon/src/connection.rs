@@ -126,6 +126,7 @@ struct Connection<S> {
     writer: Writer,
     dispatch: Dispatch,
     input: Input,
+    /// When a request last came, or the last of those open ended.
     last_request: Instant,
     draining: bool,
     /// The daemon's patience is over: the calls were ended, their last frames are on their way.
@@ -143,20 +144,23 @@ impl<S: Socket> Connection<S> {
             self.heed(cx, signals);
         }
         loop {
-            self.dispatch.poll_calls(cx);
+            if self.dispatch.poll_calls(cx) {
+                self.last_request = Instant::now();
+            }
             match self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Closed::Stopped),
                 Poll::Ready(Ok(())) | Poll::Pending => {}
-            }
-            if let Some(closed) = self.finished() {
-                return Poll::Ready(closed);
             }
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Pending => break,
             }
+        }
+        // Only now: what came before the daemon drained is told so.
+        if let Some(closed) = self.finished() {
+            return Poll::Ready(closed);
         }
         let alarm = signals.alarm.as_mut();
         if new || alarm.is_elapsed() || alarm.deadline() > self.alarm_at() {
@@ -271,7 +275,8 @@ impl<S: Socket> Connection<S> {
                 Input::Open | Input::Broken => self.last_request = now,
                 Input::HalfClosed(_) => {
                     self.last_request = now;
-                    if !S::TELLS_HALF_CLOSED_FROM_GONE {
+                    // What is half written proves as much.
+                    if !S::TELLS_HALF_CLOSED_FROM_GONE && self.writer.is_empty() {
                         self.dispatch.prove_life();
                         if let Poll::Ready(Err(_)) =
                             self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx)

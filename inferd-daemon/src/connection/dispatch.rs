@@ -117,8 +117,9 @@ impl Dispatch {
         self.calls.push(call);
     }
 
-    /// Lets every call go as far as it can. Calls that ended are forgotten.
-    pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) {
+    /// Lets every call go as far as it can. Calls that ended are forgotten; true when the last of them has.
+    pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
+        let were_open = !self.calls.is_empty();
         if let Some(lone) = &mut self.lone
             && let Poll::Ready(ended) = lone.as_mut().poll(cx)
         {
@@ -128,6 +129,7 @@ impl Dispatch {
         while let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx) {
             self.forget(&ended);
         }
+        were_open && self.calls.is_empty()
     }
 
     fn forget(&mut self, ended: &Arc<Call>) {

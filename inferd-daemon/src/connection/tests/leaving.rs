@@ -71,11 +71,11 @@ async fn a_half_closed_tcp_client_is_written_to_each_second_until_its_first_toke
     talk.send(&ask("a")).await;
     talk.half_close().await;
     let before = Instant::now();
-    insta::assert_snapshot!(talk.line().await.unwrap(), @r"");
+    insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"queued"}"#);
     assert_eq!(before.elapsed(), PROOF_OF_LIFE);
     other_say.send(done(0)).await.unwrap();
     let say = called.recv().await.unwrap();
-    insta::assert_snapshot!(talk.line().await.unwrap(), @r"");
+    insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"running"}"#);
     assert_eq!(before.elapsed(), 2 * PROOF_OF_LIFE);
     say.send(token("1")).await.unwrap();
     assert!(is_token(&talk.frame().await, "a", "1"));

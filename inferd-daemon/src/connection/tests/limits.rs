@@ -12,7 +12,7 @@ async fn past_the_limit_of_open_requests_one_is_refused_and_the_others_go_on() {
     talk.send(&ask("b")).await;
     let a = called.recv().await.unwrap();
     let _b = called.recv().await.unwrap();
-    insta::assert_snapshot!(talk.ask(&ask("c")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask("c")).await, @r#"{"type":"error","id":"c","code":"queue_full","message":"2 requests are open on this connection","retry_after_ms":50,"queue":{"running":2,"waiting":0,"capacity":16}}"#);
     a.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "a", ""));
     talk.send(&ask("c")).await;
@@ -65,9 +65,9 @@ async fn a_deadline_ends_a_request_wherever_it_is() {
     let say = called.recv().await.unwrap();
     say.send(token("1")).await.unwrap();
     assert!(is_token(&talk.frame().await, "running", "1"));
-    insta::assert_snapshot!(talk.ask(&ask_with("waiting", r#","deadline_ms":300"#)).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask_with("waiting", r#","deadline_ms":300"#)).await, @r#"{"type":"error","id":"waiting","code":"deadline_exceeded","message":"deadline_ms of 300 ms passed"}"#);
     assert_eq!(before.elapsed(), Duration::from_millis(300));
-    insta::assert_snapshot!(talk.lines().await, @r"");
+    insta::assert_snapshot!(talk.lines().await, @r#"{"type":"error","id":"running","code":"deadline_exceeded","message":"deadline_ms of 500 ms passed"}"#);
     assert_eq!(before.elapsed(), Duration::from_millis(500));
     backend.let_go().await;
     assert_eq!(rig.counts(), (0, 0));
@@ -81,7 +81,7 @@ async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     let mut talk = rig.local();
     talk.send(&ask_with("runs", r#","max_wait_ms":300"#)).await;
     let say = called.recv().await.unwrap();
-    insta::assert_snapshot!(talk.ask(&ask_with("waits", r#","max_wait_ms":300"#)).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask_with("waits", r#","max_wait_ms":300"#)).await, @r#"{"type":"error","id":"waits","code":"deadline_exceeded","message":"max_wait_ms of 300 ms passed"}"#);
     assert_eq!(rig.counts(), (1, 0));
     tokio::time::sleep(Duration::from_secs(5)).await;
     say.send(done(0)).await.unwrap();
@@ -89,5 +89,5 @@ async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     // A slot is held for five seconds, it seems now.
     talk.send(&ask("next")).await;
     let _next = called.recv().await.unwrap();
-    insta::assert_snapshot!(talk.ask(&ask_with("hasty", r#","max_wait_ms":4000"#)).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask_with("hasty", r#","max_wait_ms":4000"#)).await, @r#"{"type":"error","id":"hasty","code":"deadline_exceeded","message":"cannot start in time: about 5300 ms of waiting"}"#);
 }

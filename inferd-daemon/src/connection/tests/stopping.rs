@@ -11,7 +11,7 @@ async fn a_draining_daemon_finishes_what_is_open_refuses_what_comes_and_closes()
     talk.send(&ask("waits")).await;
     let runs = called.recv().await.unwrap();
     rig.service.stop.drain();
-    insta::assert_snapshot!(talk.ask(&ask("late")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask("late")).await, @r#"{"type":"error","id":"late","code":"backend_unavailable","message":"draining"}"#);
     runs.send(token("1")).await.unwrap();
     runs.send(done(1)).await.unwrap();
     assert!(is_done(&talk.frames(1).await[1], "runs", "1"));
@@ -58,7 +58,10 @@ async fn past_the_patience_each_open_request_gets_its_terminal_frame() {
     rig.service.stop.end();
     let mut ended = [talk.lines().await, talk.lines().await];
     ended.sort();
-    insta::assert_snapshot!(ended.join("\n"), @r"");
+    insta::assert_snapshot!(ended.join("\n"), @r#"
+    {"type":"error","id":"runs","code":"backend_unavailable","message":"draining"}
+    {"type":"error","id":"waits","code":"backend_unavailable","message":"draining"}
+    "#);
     talk.closed().await;
     assert_eq!((rig.counts(), backend.alive()), ((0, 0), 0));
 }
