@@ -13,7 +13,7 @@ async fn a_running_answer_ends_with_what_was_generated() {
     say.send(token("2")).await.unwrap();
     talk.frame().await;
     talk.frame().await;
-    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r#"{"type":"done","id":"a","content":"12","usage":{"prompt_tokens":0,"completion_tokens":2},"stop_reason":"cancelled","backend":"lane"}"#);
     backend.let_go().await;
     assert_eq!(rig.counts(), (0, 0));
     assert_eq!(rig.service.router.state()[0].state, "passing");
@@ -26,7 +26,7 @@ async fn a_request_that_has_no_token_yet_ends_with_nothing() {
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     backend.called(1).await;
-    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r#"{"type":"done","id":"a","content":"","usage":{"prompt_tokens":0,"completion_tokens":0},"stop_reason":"cancelled","backend":"lane"}"#);
     backend.let_go().await;
     assert_eq!(rig.counts(), (0, 0));
 }
@@ -41,7 +41,7 @@ async fn a_request_that_waits_leaves_the_queue() {
     }
     backend.called(1).await;
     assert_eq!(rig.counts(), (1, 2));
-    insta::assert_snapshot!(talk.ask(&cancel("waits")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&cancel("waits")).await, @r#"{"type":"done","id":"waits","content":"","usage":{"prompt_tokens":0,"completion_tokens":0},"stop_reason":"cancelled","backend":""}"#);
     assert_eq!(rig.counts(), (1, 1));
     // The next in line is served in its place.
     talk.ask(&cancel("runs")).await;
@@ -58,7 +58,7 @@ async fn an_answer_that_is_not_streamed_is_cancelled_with_its_text() {
     let say = called.recv().await.unwrap();
     say.send(token("1")).await.unwrap();
     settled().await;
-    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r#"{"type":"done","id":"a","content":"1","usage":{"prompt_tokens":0,"completion_tokens":1},"stop_reason":"cancelled","backend":"lane"}"#);
 }
 
 #[tokio::test(start_paused = true)]

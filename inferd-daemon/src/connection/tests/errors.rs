@@ -24,7 +24,16 @@ async fn each_error_of_a_lane_has_its_code() {
         let rig = Rig::of(&Scripted::refusing("lane", error));
         lines.push(rig.local().ask(&ask("a")).await);
     }
-    insta::assert_snapshot!(lines.join("\n"), @r"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    {"type":"error","id":"a","code":"backend_unavailable","message":"backend is not ready"}
+    {"type":"error","id":"a","code":"invalid_request","message":"grammar: not supported"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"model m is not served"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"refused our credentials"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"busy: slow down"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"busy: slow down","retry_after_ms":7000}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"connection refused"}
+    {"type":"error","id":"a","code":"internal","message":"a bug"}
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,19 +51,22 @@ async fn an_error_after_the_first_token_has_the_same_code() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_just_ends_is_an_error_and_never_a_success() {
     let cut = Scripted::new("lane", |_, _| Turn::Say(vec![token("1")]));
-    insta::assert_snapshot!(Rig::of(&cut).local().ask(&ask("a")).await, @r"");
+    insta::assert_snapshot!(Rig::of(&cut).local().ask(&ask("a")).await, @r#"
+    {"type":"token","id":"a","content":"1"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"the answer was cut short"}
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_not_served_is_said_to_those_who_named_it() {
     let named = ask_with("a", r#","model":"m""#);
     let missing = Scripted::refusing("lane", GenerateError::ModelNotFound("m".to_owned()));
-    insta::assert_snapshot!(Rig::of(&missing).local().ask(&named).await, @r"");
+    insta::assert_snapshot!(Rig::of(&missing).local().ask(&named).await, @r#"{"type":"error","id":"a","code":"model_not_found","message":"model m is not served"}"#);
 
     let config = LaneConfig { models: vec!["other".to_owned()], ..LaneConfig::default() };
     let lane = (Scripted::saying("lane", &["1"]) as Arc<dyn Backend>, config);
     let rig = Rig::routing(Router::with_lanes([lane]), Admission::new(1, 1), ConnectionLimits::default());
-    insta::assert_snapshot!(rig.local().ask(&named).await, @r"");
+    insta::assert_snapshot!(rig.local().ask(&named).await, @r#"{"type":"error","id":"a","code":"model_not_found","message":"model `m` is not served here"}"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +75,7 @@ async fn with_every_lane_shut_it_is_said_when_to_come_back() {
     let rig = Rig::of(&Scripted::refusing("lane", busy));
     let mut talk = rig.local();
     talk.ask(&ask("a")).await;
-    insta::assert_snapshot!(talk.ask(&ask("b")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask("b")).await, @r#"{"type":"error","id":"b","code":"backend_unavailable","message":"no backend is available","retry_after_ms":7000}"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +86,7 @@ async fn a_full_queue_says_how_full_it_is_to_everybody() {
     for id in ["runs", "waits"] {
         talk.send(&ask(id)).await;
     }
-    insta::assert_snapshot!(talk.ask(&ask("refused")).await, @r"");
+    insta::assert_snapshot!(talk.ask(&ask("refused")).await, @r#"{"type":"error","id":"refused","code":"queue_full","message":"queue is full","retry_after_ms":50,"queue":{"running":1,"waiting":1,"capacity":1}}"#);
     assert_eq!(rig.counts(), (1, 1));
 }
 

@@ -22,7 +22,17 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
     }
     talk.send_bytes(b"{\"id\":\"u\",\"messages\":\"\xff\"}\n").await;
     answers.push(talk.lines().await);
-    insta::assert_snapshot!(answers.join("\n"), @r"");
+    insta::assert_snapshot!(answers.join("\n"), @r#"
+    {"type":"error","id":"","code":"invalid_request","message":"expected a JSON object on each line"}
+    {"type":"error","id":"","code":"invalid_request","message":"expected a JSON object on each line"}
+    {"type":"error","id":"cut","code":"invalid_request","message":"not valid JSON: EOF while parsing an object at line 1 column 25"}
+    {"type":"error","id":"empty","code":"invalid_request","message":"messages: expected at least one message"}
+    {"type":"error","id":"hot","code":"invalid_request","message":"temperature: expected a number from 0 to 2, got 3"}
+    {"type":"error","id":"agent","code":"invalid_request","message":"agent: this daemon runs no agent turns"}
+    {"type":"error","id":"odd","code":"invalid_request","message":"type: expected `request`, `cancel`, `hello`, `embed` or `auth`, got `teleport`"}
+    {"type":"error","id":"e","code":"invalid_request","message":"type: this daemon serves no embeddings"}
+    {"type":"error","id":"u","code":"invalid_request","message":"not valid JSON: invalid unicode code point at line 1 column 23"}
+    "#);
     assert_eq!((backend.calls(), rig.counts()), (0, (0, 0)), "what is wrong takes no place");
 
     talk.send(&ask("right")).await;
@@ -38,7 +48,7 @@ async fn a_frame_that_is_too_large_closes_the_connection_when_what_is_open_has_e
     talk.send(&ask("a")).await;
     let say = called.recv().await.unwrap();
     talk.send_bytes(&[b'x'; 101]).await;
-    insta::assert_snapshot!(talk.lines().await, @r"");
+    insta::assert_snapshot!(talk.lines().await, @r#"{"type":"error","id":"","code":"frame_too_large","message":"frame exceeds 100 bytes"}"#);
     // What follows is not read as requests, not even after a line end.
     talk.send(&format!("\n{}", ask("b"))).await;
     tokio::time::advance(Duration::from_secs(10)).await;

@@ -61,7 +61,7 @@ async fn a_second_request_with_an_open_id_is_refused_and_the_first_goes_on() {
     talk.send(&ask("a")).await;
     let say = called.recv().await.unwrap();
     let refused = talk.ask(&ask("a")).await;
-    insta::assert_snapshot!(refused, @r"");
+    insta::assert_snapshot!(refused, @r#"{"type":"error","id":"a","code":"invalid_request","message":"id: expected one that is not open on this connection"}"#);
     say.send(token("1")).await.unwrap();
     say.send(done(1)).await.unwrap();
     assert!(is_done(&talk.frames(1).await[1], "a", "1"));
