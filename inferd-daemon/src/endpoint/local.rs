@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A socket somebody answers on is never taken over; one that nobody does is replaced.
 //! - What is not a socket is never touched.
-//! - The socket file is never open to more than it will be: it is made with its final mode.
+//! - The socket file is never open to more than it will be: it is made for its owner alone and widened last.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,10 @@ impl LocalListener {
     pub async fn bind(path: &Path, group: Option<&str>) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
         if platform::occupied(path)? {
-            if Stream::connect(name(path).map_err(failed)?).await.is_ok() {
-                return Err(BindError::InUse(path.to_owned()));
+            match Stream::connect(name(path).map_err(failed)?).await {
+                // Only a refusal says that nobody is there; every other failure is ours or of another kind of socket.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Ok(_) | Err(_) => return Err(BindError::InUse(path.to_owned())),
             }
             std::fs::remove_file(path).map_err(failed)?;
         }
@@ -88,7 +90,8 @@ impl Socket for Stream {
 
 #[cfg(unix)]
 mod platform {
-    use std::os::unix::fs::FileTypeExt;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::path::Path;
 
     use interprocess::local_socket::{ListenerOptions, PeerCreds, tokio::Stream};
@@ -110,16 +113,17 @@ mod platform {
     pub(super) fn restrict<'n>(
         options: ListenerOptions<'n>,
         _path: &Path,
-        group: Option<&str>,
+        _group: Option<&str>,
     ) -> Result<ListenerOptions<'n>, BindError> {
-        Ok(options.mode(if group.is_some() { 0o660 } else { 0o600 }))
+        Ok(options.mode(0o600))
     }
 
-    /// Gives the socket to `group`.
+    /// Gives the socket to `group` and lets it in. The mode is set afterwards: one given at the making is cut by the umask.
     pub(super) fn share(path: &Path, group: Option<&str>) -> Result<(), BindError> {
         let Some(group) = group else { return Ok(()) };
         let gid = group_id(group).ok_or_else(|| BindError::UnknownGroup(group.to_owned()))?;
         std::os::unix::fs::chown(path, None, Some(gid))
+            .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o660)))
             .map_err(|source| BindError::Io { path: path.to_owned(), source })
     }
 
