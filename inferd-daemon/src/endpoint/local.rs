@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A socket somebody answers on is never taken over; one that nobody does is replaced.
 //! - What is not a socket is never touched.
-//! - The socket file is never open to more than it will be: it is made with its final mode.
+//! - The socket file is never open to more than it will be: it is made for its owner and then shared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,10 +50,14 @@ impl LocalListener {
     pub async fn bind(path: &Path, group: Option<&str>) -> Result<Self, BindError> {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
         if platform::occupied(path)? {
-            if Stream::connect(name(path).map_err(failed)?).await.is_ok() {
-                return Err(BindError::InUse(path.to_owned()));
+            match Stream::connect(name(path).map_err(failed)?).await {
+                Ok(_) => return Err(BindError::InUse(path.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).map_err(failed)?;
+                }
+                // Somebody else's, perhaps: only a socket that nobody listens on is known to be left over.
+                Err(source) => return Err(failed(source)),
             }
-            std::fs::remove_file(path).map_err(failed)?;
         }
         let options = ListenerOptions::new().name(name(path).map_err(failed)?).try_overwrite(false);
         platform::restrict(options, path, group)?.create_tokio().map_err(failed).and_then(|bound| {
@@ -88,7 +92,8 @@ impl Socket for Stream {
 
 #[cfg(unix)]
 mod platform {
-    use std::os::unix::fs::FileTypeExt;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::path::Path;
 
     use interprocess::local_socket::{ListenerOptions, PeerCreds, tokio::Stream};
@@ -110,16 +115,18 @@ mod platform {
     pub(super) fn restrict<'n>(
         options: ListenerOptions<'n>,
         _path: &Path,
-        group: Option<&str>,
+        _group: Option<&str>,
     ) -> Result<ListenerOptions<'n>, BindError> {
-        Ok(options.mode(if group.is_some() { 0o660 } else { 0o600 }))
+        Ok(options.mode(0o600))
     }
 
-    /// Gives the socket to `group`.
+    /// Gives the socket to `group`, and opens it to them only then. The mode it was made with cannot: the umask takes
+    /// the group's share of it.
     pub(super) fn share(path: &Path, group: Option<&str>) -> Result<(), BindError> {
         let Some(group) = group else { return Ok(()) };
         let gid = group_id(group).ok_or_else(|| BindError::UnknownGroup(group.to_owned()))?;
         std::os::unix::fs::chown(path, None, Some(gid))
+            .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o660)))
             .map_err(|source| BindError::Io { path: path.to_owned(), source })
     }
 
@@ -185,3 +192,6 @@ mod platform {
         Ok(Hangup::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;
