@@ -210,3 +210,6 @@ impl Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
