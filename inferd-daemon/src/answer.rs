@@ -198,3 +198,6 @@ async fn stream(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

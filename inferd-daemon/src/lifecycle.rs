@@ -206,3 +206,6 @@ fn client_key(peer: Peer, identity: Identity) -> ClientKey {
         _ => ClientKey::Connection(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -60,7 +62,7 @@ fn every_state_answers_every_outcome_as_documented() {
             let (mut breaker, pass) = in_state(state, now);
             breaker.settle(pass, outcome, now, EXACT);
             let (is, rests) = (breaker.state(), breaker.rests_for(now));
-            table += &format!("{state:?}, {outcome:?}: {is:?}, rests for {rests:?}\n");
+            writeln!(table, "{state:?}, {outcome:?}: {is:?}, rests for {rests:?}").unwrap();
         }
     }
     insta::assert_snapshot!(table, @r"

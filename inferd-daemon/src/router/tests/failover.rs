@@ -4,6 +4,8 @@ use inferd_engine::mock::{Mock, MockConfig, MockError};
 
 use super::*;
 
+type Play = fn() -> Turn;
+
 #[tokio::test(start_paused = true)]
 async fn with_a_failing_lane_and_another_every_request_succeeds() {
     let first = Scripted::refusing("first", unavailable());
@@ -18,7 +20,7 @@ async fn with_a_failing_lane_and_another_every_request_succeeds() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_before_the_first_token_moves_on() {
-    let beginnings: [(&str, fn() -> Turn); 5] = [
+    let beginnings: [(&str, Play); 5] = [
         ("refused", || Turn::Refuse(unavailable())),
         ("a fault of ours", || Turn::Refuse(GenerateError::Internal("oops".to_owned()))),
         ("too busy", || Turn::Refuse(GenerateError::Busy { reason: "429".to_owned(), retry_after: None })),
@@ -43,7 +45,7 @@ async fn whatever_fails_before_the_first_token_moves_on() {
 async fn after_the_first_token_there_is_no_second_attempt() {
     let cut = || Turn::Say(vec![token("a")]);
     let failed = || Turn::Say(vec![token("a"), TokenEvent::Failed(unavailable())]);
-    let endings: [(fn() -> Turn, &str); 2] = [(cut, "the answer was cut short"), (failed, "down")];
+    let endings: [(Play, &str); 2] = [(cut, "the answer was cut short"), (failed, "down")];
     for (turn, said) in endings {
         let first = Scripted::new("first", move |_, _| turn());
         let second = Scripted::saying("second", &["a"]);
