@@ -36,9 +36,8 @@ impl Replies for Notes<'_> {
         });
     }
 
-    async fn send(&mut self, event: Event<'_>) {
+    async fn room(&self) {
         tokio::task::yield_now().await;
-        self.tell(event);
     }
 }
 
