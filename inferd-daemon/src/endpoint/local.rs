@@ -40,7 +40,11 @@ pub enum BindError {
 
 /// A bound local socket. Dropping it removes the socket file.
 #[derive(Debug)]
-pub struct LocalListener(Bound);
+pub struct LocalListener {
+    bound: Bound,
+    /// Where it listens; `None` for one that was passed on without a file.
+    path: Option<PathBuf>,
+}
 
 impl LocalListener {
     /// Binds `path` for its owner alone, or for `group` too.
@@ -62,8 +66,20 @@ impl LocalListener {
         let options = ListenerOptions::new().name(name(path).map_err(failed)?).try_overwrite(false);
         platform::restrict(options, path, group)?.create_tokio().map_err(failed).and_then(|bound| {
             platform::share(path, group)?;
-            Ok(Self(bound))
+            Ok(Self { bound, path: Some(path.to_owned()) })
         })
+    }
+
+    /// Takes over a socket that is bound already; its file is left to whoever bound it.
+    #[cfg(unix)]
+    pub(super) fn adopt(bound: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        let path = bound.local_addr()?.as_pathname().map(Path::to_owned);
+        Ok(Self { bound: platform::adopt(bound)?, path })
+    }
+
+    /// Where it listens, if that has a name.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 }
 
@@ -75,7 +91,7 @@ impl Listener for LocalListener {
     type Socket = Stream;
 
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
-        let socket = self.0.accept().await?;
+        let socket = self.bound.accept().await?;
         let peer =
             socket.peer_creds().map_or(Peer::Local { uid: None, pid: None }, |creds| platform::peer(&creds));
         Ok((socket, peer))
@@ -99,7 +115,7 @@ mod platform {
     use interprocess::local_socket::{ListenerOptions, PeerCreds, tokio::Stream};
     use interprocess::os::unix::local_socket::ListenerOptionsExt;
 
-    use super::{BindError, Hangup, Peer, io};
+    use super::{BindError, Bound, Hangup, Peer, io};
 
     /// Whether a socket is in the way. Anything else in the way is an error.
     pub(super) fn occupied(path: &Path) -> Result<bool, BindError> {
@@ -140,6 +156,11 @@ mod platform {
             let mut fields = line.split(':');
             (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
         })
+    }
+
+    pub(super) fn adopt(bound: std::os::unix::net::UnixListener) -> io::Result<Bound> {
+        use interprocess::os::unix::uds_local_socket::tokio::Listener;
+        Listener::try_from(std::os::fd::OwnedFd::from(bound)).map(Bound::UdSocket)
     }
 
     pub(super) fn peer(creds: &PeerCreds) -> Peer {
