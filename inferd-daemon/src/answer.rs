@@ -8,6 +8,8 @@
 //! - The permit is held until that event has been given to `replies`.
 //! - Dropping the future at any point leaves the queue, frees the permit, cancels the generation, blames nobody.
 
+mod limit;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::queue::{Admission, Client, Permit, Place, Refused};
 use crate::router::{RouteError, Router, Tokens};
+use limit::Limit;
 
 /// What happens to a request, in order.
 #[derive(Debug)]
@@ -80,11 +83,11 @@ impl Clock {
 
 /// Where the events of one request go.
 pub trait Replies: Send {
-    /// Passes on an event that needs no room: it is small, and there are few.
+    /// Passes on an event.
     fn tell(&mut self, event: Event<'_>);
 
-    /// Passes on an event; waits while the reader is behind.
-    fn send(&mut self, event: Event<'_>) -> impl Future<Output = ()> + Send;
+    /// Waits while the reader is behind.
+    fn room(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Why a request ended without an answer.
@@ -167,21 +170,23 @@ async fn stream(
 ) -> Result<(), AnswerError> {
     let mut clock = Clock { received, ran: permit.since(), first_token: None };
     loop {
+        // First the room, then the event: nothing is taken from upstream that nobody reads.
+        replies.room().await;
         match tokens.next().await {
             TokenEvent::Token(text) => {
                 permit.charge_token();
                 clock.first_token.get_or_insert(tokens.began());
-                replies.send(Event::Token(text)).await;
+                replies.tell(Event::Token(text));
             }
             TokenEvent::Thinking(text) => {
                 permit.charge_token();
                 clock.first_token.get_or_insert(tokens.began());
-                replies.send(Event::Thinking(text)).await;
+                replies.tell(Event::Thinking(text));
             }
             TokenEvent::Done { stop_reason, usage, tool_calls, model } => {
                 permit.correct_prompt(usage.prompt_tokens);
                 let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, clock };
-                replies.send(Event::Done(done)).await;
+                replies.tell(Event::Done(done));
                 tokens.served();
                 return Ok(());
             }
@@ -190,23 +195,6 @@ async fn stream(
                 tokens.failed(&error);
                 return Err(AnswerError::CutShort { lane, error });
             }
-        }
-    }
-}
-
-/// A limit that the request set itself.
-struct Limit {
-    name: &'static str,
-    after: Option<Duration>,
-    from: Instant,
-}
-
-impl Limit {
-    async fn bounds<T>(&self, work: impl Future<Output = Result<T, AnswerError>>) -> Result<T, AnswerError> {
-        let Some(after) = self.after else { return work.await };
-        match tokio::time::timeout_at(self.from + after, work).await {
-            Ok(done) => done,
-            Err(_) => Err(AnswerError::DeadlineExceeded { limit: self.name, after }),
         }
     }
 }

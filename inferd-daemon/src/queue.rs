@@ -147,6 +147,9 @@ impl Admission {
         if gate.try_run() {
             return Ok(Place::Ready(Permit::new(gate, who.account(), cost, now)));
         }
+        if gate.is_closed_to(who.account()) {
+            return Err(gate.queue_full());
+        }
         gate.enqueue(who.account(), request, cost, now)
     }
 
@@ -202,6 +205,14 @@ impl Gate {
                 (waiting == 0 && running < self.limits.active).then_some(counts + RUNNING)
             })
             .is_ok()
+    }
+
+    /// Whether there is neither a slot nor a place, nor anybody who would have to give way to this client: most refusals
+    /// under load, for which nobody need wait for the lock.
+    fn is_closed_to(&self, account: &Account) -> bool {
+        let (running, waiting) = split(self.counts.load(Ordering::Acquire));
+        let no_claim = self.limits.queue_depth == 0 || account.places() >= self.limits.per_client_queue;
+        no_claim && running >= self.limits.active && waiting >= self.limits.queue_depth
     }
 
     /// Takes a slot (true) or counts one more as waiting, in one step: a slot freed before it is taken here, one freed

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use crate::{Home, PATIENCE};
+use crate::{Home, LineClient, PATIENCE};
 
-/// Between two attempts to connect to a daemon that is starting.
-const DIAL_EVERY: Duration = Duration::from_millis(5);
+/// Between two looks at what does not announce itself: a socket that is to appear, a count that is to fall.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running daemon.
 #[derive(Debug)]
@@ -40,14 +41,22 @@ impl Daemon {
     /// # Errors
     /// When the binary is not built, ends before it takes requests, or does not take them in time.
     pub async fn start_in(home: &Arc<Home>) -> Result<Self> {
-        let log = std::fs::File::create(home.log_path())?;
-        let child = home.command("inferd-daemon")?.stderr(log).spawn()?;
-        let mut daemon = Self { home: Arc::clone(home), child };
+        let mut daemon = Self::spawn_in(home)?;
         match timeout(PATIENCE, daemon.accepts()).await {
             Ok(accepts) => accepts?,
             Err(_) => bail!("the daemon takes no requests after {PATIENCE:?}; it said:\n{}", daemon.log()),
         }
         Ok(daemon)
+    }
+
+    /// Starts a daemon in a home and does not wait for it.
+    ///
+    /// # Errors
+    /// When the binary is not built.
+    pub fn spawn_in(home: &Arc<Home>) -> Result<Self> {
+        let log = std::fs::File::create(home.log_path())?;
+        let child = home.command("inferd-daemon")?.stderr(log).spawn()?;
+        Ok(Self { home: Arc::clone(home), child })
     }
 
     /// Where it lives.
@@ -90,13 +99,77 @@ impl Daemon {
         std::fs::read_to_string(self.home.log_path()).unwrap_or_else(|error| format!("(no log: {error})"))
     }
 
+    /// Connects to its local socket.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub async fn connect(&self) -> Result<LineClient> {
+        LineClient::local(&self.socket()).await
+    }
+
+    /// Connects to its TCP address.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub async fn connect_tcp(&self) -> Result<LineClient> {
+        LineClient::tcp(self.tcp()?).await
+    }
+
+    /// The state of its queue and lanes, as the admin socket tells it.
+    ///
+    /// # Errors
+    /// When it does not tell in time.
+    pub async fn snapshot(&self) -> Result<Value> {
+        self.until(|_| true).await
+    }
+
+    /// Waits until a snapshot satisfies `enough`.
+    ///
+    /// # Errors
+    /// When that does not come in time.
+    pub async fn until(&self, mut enough: impl FnMut(&Value) -> bool) -> Result<Value> {
+        let mut admin = LineClient::local(&self.admin_socket()).await?;
+        let mut last = Value::Null;
+        let reached = timeout(PATIENCE, async {
+            loop {
+                admin.send(&json!({"type": "snapshot"})).await?;
+                last = admin.frame_of("snapshot").await?;
+                if enough(&last) {
+                    return Ok(());
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        });
+        match reached.await {
+            Ok(reached) => reached.map(|()| last),
+            Err(_) => bail!("after {PATIENCE:?} the daemon is still at {last}"),
+        }
+    }
+
+    /// Waits until nothing runs and nothing waits, and holds it to that every lane is free again.
+    ///
+    /// # Errors
+    /// When that does not come in time.
+    pub async fn quiet(&self) -> Result<Value> {
+        let idle = |lane: &Value| lane["running"] == 0;
+        let lanes_idle = |snapshot: &Value| snapshot["lanes"].as_array().is_some_and(|l| l.iter().all(idle));
+        self.until(|now| now["running"] == 0 && now["waiting"] == 0 && lanes_idle(now)).await
+    }
+
+    /// Its process as the system knows it.
+    ///
+    /// # Errors
+    /// When it has already ended.
+    pub fn process(&self) -> Result<Pid> {
+        Pid::from_raw(i32::try_from(self.pid()?)?).context("zero is no pid")
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors
     /// When it has already ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("zero is no pid")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.process()?, signal)?)
     }
 
     /// Waits until it has ended by itself.
@@ -131,7 +204,7 @@ impl Daemon {
                     _ => return Ok(()),
                 }
             }
-            sleep(DIAL_EVERY).await;
+            sleep(LOOK_EVERY).await;
         }
     }
 }

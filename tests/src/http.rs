@@ -71,6 +71,12 @@ impl Connection {
         self.stream.write_all((head + body).as_bytes()).await
     }
 
+    /// Bytes that need not be an answer, and no more after them.
+    pub(crate) async fn raw(&mut self, bytes: &str) -> io::Result<()> {
+        self.stream.write_all(bytes.as_bytes()).await?;
+        self.close().await
+    }
+
     /// The head of an answer in events.
     pub(crate) async fn begin_events(&mut self) -> io::Result<()> {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

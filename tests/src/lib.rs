@@ -16,9 +16,9 @@ use std::time::Duration;
 
 pub use daemon::Daemon;
 pub use home::{Home, free_address};
-pub use line::LineClient;
+pub use line::{LineClient, request};
 pub use rustix::process::Signal;
-pub use upstream::{Answer, Seen, Upstream};
+pub use upstream::{Answer, Gate, Seen, Upstream};
 
 /// How long a test waits for something that is due at once, before it says that it did not come.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,12 +5,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::PATIENCE;
+
+/// The least that can be asked.
+#[must_use]
+pub fn request(id: &str) -> Value {
+    json!({"id": id, "messages": [{"role": "user", "content": id}]})
+}
 
 /// One connection to the daemon. Dropping it closes the connection.
 pub struct LineClient {
@@ -73,6 +79,70 @@ impl LineClient {
         serde_json::from_str(&line).with_context(|| format!("not a frame: {line:?}"))
     }
 
+    /// Sends one value as one line and reads its answer.
+    ///
+    /// # Errors
+    /// As [`LineClient::answer`].
+    pub async fn ask(&mut self, value: &Value) -> Result<Vec<Value>> {
+        self.send(value).await?;
+        self.answer().await
+    }
+
+    /// Sends one value as one line and reads on to its terminal frame.
+    ///
+    /// # Errors
+    /// As [`LineClient::answer`].
+    pub async fn terminal(&mut self, value: &Value) -> Result<Value> {
+        self.ask(value).await?.pop().context("an answer has a last frame")
+    }
+
+    /// The next frame of this type; those before it are passed over.
+    ///
+    /// # Errors
+    /// As [`LineClient::frame`].
+    pub async fn frame_of(&mut self, kind: &str) -> Result<Value> {
+        loop {
+            let frame = self.frame().await?;
+            if frame["type"] == kind {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// Sends bytes, says that no more will come, and reads all frames up to the end of the connection meanwhile. Gives how
+    /// many bytes were taken, and the frames.
+    ///
+    /// # Errors
+    /// As [`LineClient::rest`].
+    pub async fn send_while_reading(self, bytes: &[u8]) -> Result<(usize, Vec<Value>)> {
+        let Self { frames, mut lines } = self;
+        let mut reader = Self { frames, lines: Box::new(tokio::io::sink()) };
+        let send = async {
+            let mut sent = 0;
+            while let Ok(taken @ 1..) = lines.write(&bytes[sent..]).await {
+                sent += taken;
+            }
+            lines.shutdown().await.map(|()| sent)
+        };
+        let (sent, frames) = tokio::join!(send, reader.rest());
+        Ok((sent?, frames?))
+    }
+
+    /// All frames up to the end of the connection.
+    ///
+    /// # Errors
+    /// When the connection stays open or a line is not JSON.
+    pub async fn rest(&mut self) -> Result<Vec<Value>> {
+        let mut frames = Vec::new();
+        loop {
+            match self.line().await? {
+                line if line.is_empty() => return Ok(frames),
+                line => frames
+                    .push(serde_json::from_str(&line).with_context(|| format!("not a frame: {line:?}"))?),
+            }
+        }
+    }
+
     /// All frames up to and with the next terminal one.
     ///
     /// # Errors
@@ -106,6 +176,12 @@ impl LineClient {
         let read = self.frames.read_line(&mut line);
         timeout(PATIENCE, read).await.with_context(|| format!("no frame within {PATIENCE:?}"))??;
         Ok(line)
+    }
+}
+
+impl std::fmt::Debug for LineClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineClient").finish_non_exhaustive()
     }
 }
 

@@ -6,44 +6,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::PATIENCE;
 use crate::http::Connection;
 
-/// How the upstream answers one request.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// These tokens, each after this delay: streamed if the request asks for a stream, else as one body.
-    Tokens(Vec<String>, Duration),
-    /// These tokens at once, then the connection is closed without an end mark.
-    CutShort(Vec<String>),
-    /// This status with this body.
-    Status(u16, String),
-    /// Nothing at all, for as long as the peer stays.
-    Silence,
-}
+mod answer;
 
-impl Answer {
-    /// Tokens without a delay.
-    #[must_use]
-    pub fn tokens(tokens: &[&str]) -> Self {
-        Self::slow_tokens(tokens, Duration::ZERO)
-    }
-
-    /// Tokens, each after this delay.
-    #[must_use]
-    pub fn slow_tokens(tokens: &[&str], delay: Duration) -> Self {
-        Self::Tokens(tokens.iter().map(ToString::to_string).collect(), delay)
-    }
-}
+pub use answer::{Answer, Gate};
 
 /// What an upstream has seen so far.
 #[derive(Debug, Clone, Default)]
@@ -82,12 +58,35 @@ impl Upstream {
     /// # Errors
     /// When loopback has no free port.
     pub async fn start(script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::serve(TcpListener::bind("127.0.0.1:0").await?, script)
+    }
+
+    /// An upstream at a certain address, which answers every request alike.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn at(address: SocketAddr, answer: Answer) -> Result<Self> {
+        Self::serve(TcpListener::bind(address).await?, move |_, _| answer.clone())
+    }
+
+    fn serve(
+        listener: TcpListener,
+        script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
         let address = listener.local_addr()?;
         let (sender, seen) = watch::channel(Seen::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::new(script), Arc::new(sender)));
         Ok(Self { address, seen, _tasks: tasks })
+    }
+
+    /// A `[[backends]]` table of this upstream under a name, which is also that of its one model.
+    #[must_use]
+    pub fn backend(&self, name: &str) -> String {
+        let url = self.base_url();
+        format!(
+            "[[backends]]\nname = \"{name}\"\nkind = \"openai\"\nbase_url = \"{url}\"\nmodels = [\"{name}\"]\n"
+        )
     }
 
     /// What to write after `base_url =`.
@@ -130,7 +129,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<watch::Sender<S
             continue;
         }
         let (turn, number) = Turn::begin(&seen, &request.body);
-        answer(&mut connection, turn, script(number, &request.body), request.wants_stream()).await?;
+        script(number, &request.body).play(&mut connection, turn, request.wants_stream()).await?;
     }
     Ok(())
 }
@@ -165,64 +164,4 @@ impl Drop for Turn<'_> {
             seen.abandoned.push(Instant::now());
         });
     }
-}
-
-async fn answer(connection: &mut Connection, turn: Turn<'_>, answer: Answer, stream: bool) -> io::Result<()> {
-    match answer {
-        Answer::Tokens(tokens, delay) if stream => {
-            connection.begin_events().await?;
-            for token in &tokens {
-                connection.stays_for(sleep(delay)).await?;
-                connection.event(&delta(token).to_string()).await?;
-            }
-            turn.end();
-            connection.last_events(&[&finish(&tokens).to_string(), "[DONE]"]).await
-        }
-        Answer::Tokens(tokens, delay) => {
-            for _ in &tokens {
-                connection.stays_for(sleep(delay)).await?;
-            }
-            turn.end();
-            connection.whole(200, &completion(&tokens).to_string()).await
-        }
-        Answer::CutShort(tokens) => {
-            connection.begin_events().await?;
-            for token in &tokens {
-                connection.event(&delta(token).to_string()).await?;
-            }
-            turn.end();
-            connection.close().await
-        }
-        Answer::Status(code, body) => {
-            turn.end();
-            connection.whole(code, &body).await
-        }
-        Answer::Silence => connection.stays_for(std::future::pending()).await,
-    }
-}
-
-fn delta(token: &str) -> Value {
-    chunk(&json!({"content": token}), &Value::Null)
-}
-
-fn finish(tokens: &[String]) -> Value {
-    let mut last = chunk(&json!({}), &json!("stop"));
-    last["usage"] = usage(tokens);
-    last
-}
-
-fn chunk(delta: &Value, finish_reason: &Value) -> Value {
-    let choice = json!({"index": 0, "delta": delta, "finish_reason": finish_reason});
-    json!({"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]})
-}
-
-fn completion(tokens: &[String]) -> Value {
-    let message = json!({"role": "assistant", "content": tokens.concat()});
-    let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
-    let usage = usage(tokens);
-    json!({"id": "c", "object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage})
-}
-
-fn usage(tokens: &[String]) -> Value {
-    json!({"prompt_tokens": 1, "completion_tokens": tokens.len(), "total_tokens": 1 + tokens.len()})
 }

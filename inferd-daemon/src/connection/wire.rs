@@ -129,9 +129,8 @@ impl Replies for Frames {
         }
     }
 
-    async fn send(&mut self, event: Event<'_>) {
-        self.desk.outbox.room().await;
-        self.tell(event);
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        self.desk.outbox.room()
     }
 }
 

@@ -81,6 +81,11 @@ impl Account {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Places it holds.
+    pub(super) fn places(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed) as usize
+    }
+
     fn is_active(&self) -> bool {
         self.running.load(Ordering::Relaxed) > 0 || self.waiting.load(Ordering::Relaxed) > 0
     }

@@ -1,0 +1,177 @@
+//! What an upstream can be told to do with a request.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::Turn;
+use crate::http::Connection;
+
+/// How the upstream answers one request.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// These tokens, each after this delay: streamed if the request asks for a stream, else as one body.
+    Tokens(Vec<String>, Duration),
+    /// These tokens at once, then the connection is closed without an end mark.
+    CutShort(Vec<String>),
+    /// The first tokens at once, the others when the gate opens. Without first tokens there is no head either until then.
+    Held(Vec<String>, Gate, Vec<String>),
+    /// This status with this body.
+    Status(u16, String),
+    /// These bytes, whatever they are, then the connection is closed.
+    Raw(String),
+    /// Nothing at all, for as long as the peer stays.
+    Silence,
+}
+
+impl Answer {
+    /// Tokens without a delay.
+    #[must_use]
+    pub fn tokens(tokens: &[&str]) -> Self {
+        Self::slow_tokens(tokens, Duration::ZERO)
+    }
+
+    /// Tokens, each after this delay.
+    #[must_use]
+    pub fn slow_tokens(tokens: &[&str], delay: Duration) -> Self {
+        Self::Tokens(owned(tokens), delay)
+    }
+
+    /// Tokens that end without an end mark.
+    #[must_use]
+    pub fn cut_short(tokens: &[&str]) -> Self {
+        Self::CutShort(owned(tokens))
+    }
+
+    /// The first tokens at once, the others when the gate opens.
+    #[must_use]
+    pub fn held(first: &[&str], gate: &Gate, then: &[&str]) -> Self {
+        Self::Held(owned(first), gate.clone(), owned(then))
+    }
+
+    /// A refusal as servers of this API write it.
+    #[must_use]
+    pub fn refusal(status: u16, message: &str) -> Self {
+        Self::Status(status, json!({"error": {"message": message}}).to_string())
+    }
+
+    /// Writes the answer, streamed if that was asked for. The turn ends before the last bytes.
+    pub(super) async fn play(
+        self,
+        connection: &mut Connection,
+        turn: Turn<'_>,
+        stream: bool,
+    ) -> io::Result<()> {
+        match self {
+            Self::Tokens(tokens, delay) if stream => {
+                connection.begin_events().await?;
+                for token in &tokens {
+                    connection.stays_for(sleep(delay)).await?;
+                    connection.event(&delta(token).to_string()).await?;
+                }
+                turn.end();
+                connection.last_events(&[&finish(&tokens).to_string(), "[DONE]"]).await
+            }
+            Self::Held(first, gate, then) if stream => {
+                if first.is_empty() {
+                    connection.stays_for(gate.opened()).await?;
+                }
+                connection.begin_events().await?;
+                for token in &first {
+                    connection.event(&delta(token).to_string()).await?;
+                }
+                connection.stays_for(gate.opened()).await?;
+                for token in &then {
+                    connection.event(&delta(token).to_string()).await?;
+                }
+                turn.end();
+                connection.last_events(&[&finish(&[first, then].concat()).to_string(), "[DONE]"]).await
+            }
+            Self::Held(first, gate, then) => {
+                connection.stays_for(gate.opened()).await?;
+                turn.end();
+                connection.whole(200, &completion(&[first, then].concat()).to_string()).await
+            }
+            Self::Tokens(tokens, delay) => {
+                for _ in &tokens {
+                    connection.stays_for(sleep(delay)).await?;
+                }
+                turn.end();
+                connection.whole(200, &completion(&tokens).to_string()).await
+            }
+            Self::CutShort(tokens) => {
+                connection.begin_events().await?;
+                for token in &tokens {
+                    connection.event(&delta(token).to_string()).await?;
+                }
+                turn.end();
+                connection.close().await
+            }
+            Self::Status(code, body) => {
+                turn.end();
+                connection.whole(code, &body).await
+            }
+            Self::Raw(bytes) => {
+                turn.end();
+                connection.raw(&bytes).await
+            }
+            Self::Silence => connection.stays_for(std::future::pending()).await,
+        }
+    }
+}
+
+fn owned(tokens: &[&str]) -> Vec<String> {
+    tokens.iter().map(ToString::to_string).collect()
+}
+
+/// What holds an upstream's answers back until a test lets them go. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    /// A gate that is shut.
+    #[must_use]
+    pub fn shut() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Lets go what waits, and whatever comes.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn opened(&self) {
+        // The gate holds its own sender, so this ends only by being opened.
+        self.0.subscribe().wait_for(|open| *open).await.ok();
+    }
+}
+
+fn delta(token: &str) -> Value {
+    chunk(&json!({"content": token}), &Value::Null)
+}
+
+fn finish(tokens: &[String]) -> Value {
+    let mut last = chunk(&json!({}), &json!("stop"));
+    last["usage"] = usage(tokens);
+    last
+}
+
+fn chunk(delta: &Value, finish_reason: &Value) -> Value {
+    let choice = json!({"index": 0, "delta": delta, "finish_reason": finish_reason});
+    json!({"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]})
+}
+
+fn completion(tokens: &[String]) -> Value {
+    let message = json!({"role": "assistant", "content": tokens.concat()});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+    let usage = usage(tokens);
+    json!({"id": "c", "object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage})
+}
+
+fn usage(tokens: &[String]) -> Value {
+    json!({"prompt_tokens": 1, "completion_tokens": tokens.len(), "total_tokens": 1 + tokens.len()})
+}
