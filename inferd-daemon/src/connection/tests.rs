@@ -19,6 +19,7 @@ use crate::service::{ConnectionLimits, Stop};
 mod cancelling;
 mod dialect;
 mod errors;
+mod law;
 mod leaving;
 mod limits;
 mod lines;

@@ -91,3 +91,11 @@ async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     let _next = called.recv().await.unwrap();
     insta::assert_snapshot!(talk.ask(&ask_with("hasty", r#","max_wait_ms":4000"#)).await, @r#"{"type":"error","id":"hasty","code":"deadline_exceeded","message":"cannot start in time: about 5300 ms of waiting"}"#);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_an_age_is_no_limit() {
+    let rig = Rig::of(&Scripted::saying("lane", &["1"]));
+    let mut talk = rig.local();
+    talk.send(&ask_with("a", &format!(r#","deadline_ms":{0},"max_wait_ms":{0}"#, u64::MAX))).await;
+    assert!(is_done(&talk.frames(1).await[1], "a", "1"));
+}
