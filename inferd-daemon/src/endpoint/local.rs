@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A socket somebody answers on is never taken over; one that nobody does is replaced.
 //! - What is not a socket is never touched.
-//! - The socket file is never open to more than it will be: it is made for its owner alone and widened last.
+//! - The socket file is never open to more than it will be: it is made for its owner and then shared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,11 +51,13 @@ impl LocalListener {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
         if platform::occupied(path)? {
             match Stream::connect(name(path).map_err(failed)?).await {
-                // Only a refusal says that nobody is there; every other failure is ours or of another kind of socket.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Ok(_) | Err(_) => return Err(BindError::InUse(path.to_owned())),
+                Ok(_) => return Err(BindError::InUse(path.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).map_err(failed)?;
+                }
+                // Somebody else's, perhaps: only a socket that nobody listens on is known to be left over.
+                Err(source) => return Err(failed(source)),
             }
-            std::fs::remove_file(path).map_err(failed)?;
         }
         let options = ListenerOptions::new().name(name(path).map_err(failed)?).try_overwrite(false);
         platform::restrict(options, path, group)?.create_tokio().map_err(failed).and_then(|bound| {
@@ -118,7 +120,8 @@ mod platform {
         Ok(options.mode(0o600))
     }
 
-    /// Gives the socket to `group` and lets it in. The mode is set afterwards: one given at the making is cut by the umask.
+    /// Gives the socket to `group`, and opens it to them only then. The mode it was made with cannot: the umask takes
+    /// the group's share of it.
     pub(super) fn share(path: &Path, group: Option<&str>) -> Result<(), BindError> {
         let Some(group) = group else { return Ok(()) };
         let gid = group_id(group).ok_or_else(|| BindError::UnknownGroup(group.to_owned()))?;
