@@ -10,7 +10,7 @@ use crate::queue::ClientKey;
 use crate::router::LaneConfig;
 use crate::scripted::{Scripted, Turn, done, request, token};
 
-/// Notes the events of one request, and how many ran when each came. Whatever is sent has to wait once.
+/// Notes the events of one request, and how many ran when each came. Whatever needs room has to wait for it once.
 struct Notes<'g> {
     gate: &'g Admission,
     events: Vec<String>,

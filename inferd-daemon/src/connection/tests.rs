@@ -19,6 +19,7 @@ use crate::service::{ConnectionLimits, Stop};
 mod cancelling;
 mod dialect;
 mod errors;
+mod law;
 mod leaving;
 mod limits;
 mod lines;
@@ -224,15 +225,25 @@ fn cancel(id: &str) -> String {
     format!(r#"{{"type":"cancel","id":"{id}"}}"#)
 }
 
-/// A backend whose answers the test dictates: one sender a call, in order.
-fn dictated() -> (Arc<Scripted>, mpsc::Receiver<mpsc::Sender<TokenEvent>>) {
+/// The calls of a backend, in order: what is sent to one is what it says.
+struct Calls(mpsc::Receiver<mpsc::Sender<TokenEvent>>);
+
+impl Calls {
+    async fn next(&mut self) -> mpsc::Sender<TokenEvent> {
+        let next = tokio::time::timeout(Duration::from_secs(3600), self.0.recv()).await;
+        next.expect("the backend is called").expect("the backend is there")
+    }
+}
+
+/// A backend whose answers the test dictates.
+fn dictated() -> (Arc<Scripted>, Calls) {
     let (calls, called) = mpsc::channel(64);
     let backend = Scripted::new("lane", move |_, _| {
         let (say, said) = mpsc::channel(64);
         calls.try_send(say).expect("the test follows");
         Turn::Follow(said)
     });
-    (backend, called)
+    (backend, Calls(called))
 }
 
 fn is_error(frame: &Response, wanted: &str, code_wanted: ErrorCode) -> bool {

@@ -101,6 +101,18 @@ async fn a_newcomer_never_runs_before_those_who_wait() {
     assert_eq!(counts(&gate), (0, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slot_freed_while_somebody_goes_to_wait_for_it_is_taken() {
+    let gate = Admission::new(1, 4);
+    let client = who(&gate, 1);
+    // By the time it has the lock the slot is free, and nobody is left who would pass it on.
+    let place = gate.0.enqueue(client.account(), &normal(), 1, Instant::now()).unwrap();
+    let permit = place.turn().now_or_never().expect("its turn has come").unwrap();
+    assert_eq!(counts(&gate), (1, 0));
+    drop(permit);
+    assert_eq!(counts(&gate), (0, 0));
+}
+
 #[tokio::test]
 async fn connections_of_one_client_share_an_account_that_outlives_them() {
     let gate = Admission::new(1, 0);

@@ -8,7 +8,7 @@ async fn a_running_answer_ends_with_what_was_generated() {
     let rig = Rig::of(&backend);
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     say.send(token("1")).await.unwrap();
     say.send(token("2")).await.unwrap();
     talk.frame().await;
@@ -55,7 +55,7 @@ async fn an_answer_that_is_not_streamed_is_cancelled_with_its_text() {
     let rig = Rig::of(&backend);
     let mut talk = rig.local();
     talk.send(&ask_with("a", r#","stream":false"#)).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     say.send(token("1")).await.unwrap();
     settled().await;
     insta::assert_snapshot!(talk.ask(&cancel("a")).await, @r#"{"type":"done","id":"a","content":"1","usage":{"prompt_tokens":0,"completion_tokens":1},"stop_reason":"cancelled","backend":"lane"}"#);
@@ -80,7 +80,7 @@ async fn another_connection_cannot_cancel_it() {
     let rig = Rig::of(&backend);
     let (mut mine, mut other) = (rig.local(), rig.local());
     mine.send(&ask("a")).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     other.send(&cancel("a")).await;
     settled().await;
     say.send(done(0)).await.unwrap();

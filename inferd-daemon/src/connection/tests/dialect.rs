@@ -76,12 +76,12 @@ async fn times_are_counted_from_the_receipt_of_the_request() {
     let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
     let mut talk = rig.local();
     talk.send(&ask("first")).await;
-    let first = called.recv().await.unwrap();
+    let first = called.next().await;
     talk.send(&ask_with("a", r#","seed":1"#)).await;
     settled().await;
     tokio::time::advance(Duration::from_millis(99)).await;
     first.send(done(0)).await.unwrap();
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     tokio::time::advance(Duration::from_millis(50)).await;
     say.send(token("1")).await.unwrap();
     settled().await;
@@ -108,13 +108,13 @@ async fn progress_is_told_to_those_who_ask_for_it() {
     let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
     let mut talk = rig.local();
     talk.send(&ask("silent")).await;
-    let silent = called.recv().await.unwrap();
+    let silent = called.next().await;
     talk.send(&ask("silent too")).await;
     talk.send(&ask_with("a", r#","progress":true"#)).await;
     settled().await;
     silent.send(done(0)).await.unwrap();
-    called.recv().await.unwrap().send(done(0)).await.unwrap();
-    called.recv().await.unwrap().send(done(0)).await.unwrap();
+    called.next().await.send(done(0)).await.unwrap();
+    called.next().await.send(done(0)).await.unwrap();
     let mut lines = String::new();
     for _ in 0..3 {
         lines += &talk.lines().await;

@@ -49,7 +49,7 @@ async fn a_half_closed_client_is_served_to_the_end() {
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     talk.half_close().await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     for text in ["1", "2"] {
         tokio::time::sleep(Duration::from_secs(700)).await;
         say.send(token(text)).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_half_closed_tcp_client_is_written_to_each_second_until_its_first_toke
     let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
     let mut other = rig.tcp();
     other.send(&ask("other")).await;
-    let other_say = called.recv().await.unwrap();
+    let other_say = called.next().await;
     let mut talk = rig.tcp();
     talk.send(&ask("a")).await;
     talk.half_close().await;
@@ -74,7 +74,7 @@ async fn a_half_closed_tcp_client_is_written_to_each_second_until_its_first_toke
     insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"queued"}"#);
     assert_eq!(before.elapsed(), PROOF_OF_LIFE);
     other_say.send(done(0)).await.unwrap();
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"running"}"#);
     assert_eq!(before.elapsed(), 2 * PROOF_OF_LIFE);
     say.send(token("1")).await.unwrap();

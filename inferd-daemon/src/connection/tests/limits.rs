@@ -10,13 +10,13 @@ async fn past_the_limit_of_open_requests_one_is_refused_and_the_others_go_on() {
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     talk.send(&ask("b")).await;
-    let a = called.recv().await.unwrap();
-    let _b = called.recv().await.unwrap();
+    let a = called.next().await;
+    let _b = called.next().await;
     insta::assert_snapshot!(talk.ask(&ask("c")).await, @r#"{"type":"error","id":"c","code":"queue_full","message":"2 requests are open on this connection","retry_after_ms":50,"queue":{"running":2,"waiting":0,"capacity":16}}"#);
     a.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "a", ""));
     talk.send(&ask("c")).await;
-    called.recv().await.unwrap().send(done(0)).await.unwrap();
+    called.next().await.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "c", ""));
 }
 
@@ -46,7 +46,7 @@ async fn a_connection_is_not_idle_while_a_request_is_open_nor_as_soon_as_it_has_
     let rig = Rig::with(&backend, Admission::new(4, 16), idle_after(idle));
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     tokio::time::sleep(Duration::from_secs(39)).await;
     say.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "a", ""));
@@ -62,7 +62,7 @@ async fn a_deadline_ends_a_request_wherever_it_is() {
     let mut talk = rig.local();
     let before = Instant::now();
     talk.send(&ask_with("running", r#","deadline_ms":500"#)).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     say.send(token("1")).await.unwrap();
     assert!(is_token(&talk.frame().await, "running", "1"));
     insta::assert_snapshot!(talk.ask(&ask_with("waiting", r#","deadline_ms":300"#)).await, @r#"{"type":"error","id":"waiting","code":"deadline_exceeded","message":"deadline_ms of 300 ms passed"}"#);
@@ -80,7 +80,7 @@ async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
     let mut talk = rig.local();
     talk.send(&ask_with("runs", r#","max_wait_ms":300"#)).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     insta::assert_snapshot!(talk.ask(&ask_with("waits", r#","max_wait_ms":300"#)).await, @r#"{"type":"error","id":"waits","code":"deadline_exceeded","message":"max_wait_ms of 300 ms passed"}"#);
     assert_eq!(rig.counts(), (1, 0));
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -88,6 +88,14 @@ async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     assert!(is_done(&talk.frame().await, "runs", ""));
     // A slot is held for five seconds, it seems now.
     talk.send(&ask("next")).await;
-    let _next = called.recv().await.unwrap();
+    let _next = called.next().await;
     insta::assert_snapshot!(talk.ask(&ask_with("hasty", r#","max_wait_ms":4000"#)).await, @r#"{"type":"error","id":"hasty","code":"deadline_exceeded","message":"cannot start in time: about 5300 ms of waiting"}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_an_age_is_no_limit() {
+    let rig = Rig::of(&Scripted::saying("lane", &["1"]));
+    let mut talk = rig.local();
+    talk.send(&ask_with("a", &format!(r#","deadline_ms":{0},"max_wait_ms":{0}"#, u64::MAX))).await;
+    assert!(is_done(&talk.frames(1).await[1], "a", "1"));
 }

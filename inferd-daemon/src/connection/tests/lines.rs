@@ -46,7 +46,7 @@ async fn a_frame_that_is_too_large_closes_the_connection_when_what_is_open_has_e
     let rig = Rig::with(&backend, Admission::new(4, 16), limits);
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     talk.send_bytes(&[b'x'; 101]).await;
     insta::assert_snapshot!(talk.lines().await, @r#"{"type":"error","id":"","code":"frame_too_large","message":"frame exceeds 100 bytes"}"#);
     // What follows is not read as requests, not even after a line end.

@@ -11,8 +11,8 @@ async fn answers_interleave_as_their_tokens_come() {
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     talk.send(&ask("b")).await;
-    let a = called.recv().await.unwrap();
-    let b = called.recv().await.unwrap();
+    let a = called.next().await;
+    let b = called.next().await;
     for (say, id, text) in [(&a, "a", "1"), (&b, "b", "2"), (&b, "b", "3"), (&a, "a", "4")] {
         say.send(token(text)).await.unwrap();
         assert!(is_token(&talk.frame().await, id, text));
@@ -59,7 +59,7 @@ async fn a_second_request_with_an_open_id_is_refused_and_the_first_goes_on() {
     let rig = Rig::of(&backend);
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
-    let say = called.recv().await.unwrap();
+    let say = called.next().await;
     let refused = talk.ask(&ask("a")).await;
     insta::assert_snapshot!(refused, @r#"{"type":"error","id":"a","code":"invalid_request","message":"id: expected one that is not open on this connection"}"#);
     say.send(token("1")).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_second_request_with_an_open_id_is_refused_and_the_first_goes_on() {
 
     // It may be used again now.
     talk.send(&ask("a")).await;
-    called.recv().await.unwrap().send(done(0)).await.unwrap();
+    called.next().await.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "a", ""));
 }
 
@@ -90,8 +90,8 @@ async fn among_several_a_request_without_an_id_is_given_one() {
     let mut talk = rig.local();
     talk.send(&ask("")).await;
     talk.send(&ask("")).await;
-    let first = called.recv().await.unwrap();
-    let second = called.recv().await.unwrap();
+    let first = called.next().await;
+    let second = called.next().await;
     second.send(token("2")).await.unwrap();
     let given = talk.frame().await.id().to_owned();
     assert_eq!(given.parse::<uuid::Uuid>().unwrap().get_version_num(), 7);

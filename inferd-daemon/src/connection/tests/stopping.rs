@@ -9,13 +9,13 @@ async fn a_draining_daemon_finishes_what_is_open_refuses_what_comes_and_closes()
     let mut talk = rig.local();
     talk.send(&ask("runs")).await;
     talk.send(&ask("waits")).await;
-    let runs = called.recv().await.unwrap();
+    let runs = called.next().await;
     rig.service.stop.drain();
     insta::assert_snapshot!(talk.ask(&ask("late")).await, @r#"{"type":"error","id":"late","code":"backend_unavailable","message":"draining"}"#);
     runs.send(token("1")).await.unwrap();
     runs.send(done(1)).await.unwrap();
     assert!(is_done(&talk.frames(1).await[1], "runs", "1"));
-    called.recv().await.unwrap().send(done(0)).await.unwrap();
+    called.next().await.send(done(0)).await.unwrap();
     assert!(is_done(&talk.frame().await, "waits", ""));
     talk.closed().await;
 }

@@ -84,8 +84,7 @@ async fn a_socket_whose_owner_is_too_busy_to_answer_is_not_taken_over() {
 async fn a_socket_that_speaks_something_else_is_left_alone() {
     let (_dir, path) = place();
     let other = UnixDatagram::bind(&path).unwrap();
-    let error = LocalListener::bind(&path, None).await.unwrap_err();
-    assert!(matches!(error, BindError::Io { .. }), "{error:?}");
+    LocalListener::bind(&path, None).await.unwrap_err();
     UnixDatagram::unbound().unwrap().send_to(b"still there", &path).unwrap();
     drop(other);
 }
@@ -100,13 +99,15 @@ async fn a_socket_that_a_crash_left_behind_is_replaced() {
     listener.accept().await.unwrap();
 }
 
+/// Puts something at the first path; the second is a file elsewhere.
+type Put = fn(&Path, &Path) -> io::Result<()>;
+
 #[tokio::test]
 async fn what_is_not_a_socket_is_refused_and_left_alone() {
     let (dir, path) = place();
     let elsewhere = dir.path().join("elsewhere");
     let _live = UnixListener::bind(dir.path().join("live.sock")).unwrap();
     std::fs::write(&elsewhere, "precious").unwrap();
-    type Put = fn(&Path, &Path) -> io::Result<()>;
     let in_the_way: [(&str, Put); 5] = [
         ("a file", |path, _| std::fs::write(path, "precious")),
         ("a directory", |path, _| std::fs::create_dir(path)),

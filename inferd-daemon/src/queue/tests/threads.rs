@@ -47,7 +47,7 @@ async fn caller(gate: Admission, number: u64, running: Arc<AtomicUsize>, run: Ru
         if let Some(Ok(permit)) = wait(turn, (run.patience)(round)).await {
             assert!(running.fetch_add(1, Ordering::SeqCst) < run.active, "more than active run");
             permit.charge_token();
-            if round % 3 == 0 && run.callers > 2 {
+            if round % 3 == 0 {
                 tokio::task::yield_now().await;
             }
             running.fetch_sub(1, Ordering::SeqCst);
@@ -75,12 +75,6 @@ async fn stress(run: Run) -> usize {
 async fn everybody_who_stays_is_served() {
     let run = Run { active: 2, queue_depth: 8, callers: 8, rounds: 250, patience: |_| None };
     assert_eq!(stress(run).await, 8 * 250);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_slot_freed_while_somebody_asks_for_it_is_not_lost() {
-    let run = Run { active: 1, queue_depth: 2, callers: 2, rounds: 5000, patience: |_| None };
-    assert_eq!(stress(run).await, 2 * 5000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
