@@ -68,9 +68,10 @@ async fn every_fault_of_an_upstream_is_told_in_one_frame_and_the_listener_goes_o
         config += &upstream.backend(name);
         config += "first_token_timeout_s = 0.3\n";
     }
-    config += &format!(
+    let nobody = format!(
         "[[backends]]\nname = \"down\"\nkind = \"openai\"\nbase_url = \"http://{down}\"\nmodels = [\"down\"]\n"
     );
+    config += &nobody;
     let daemon = Daemon::start(&config).await?;
     let mut client = daemon.connect().await?;
     let mut told = String::new();
