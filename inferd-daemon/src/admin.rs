@@ -114,11 +114,7 @@ pub(crate) async fn serve(listener: LocalListener, admin: Admin, stopped: Cancel
             match listener.accept().await {
                 Ok((socket, _)) => {
                     let (admin, stopped) = (admin.clone(), stopped.clone());
-                    tasks.spawn(async move {
-                        if let Err(error) = converse(socket, &admin, &stopped).await {
-                            tracing::debug!(%error, "admin connection closed");
-                        }
-                    });
+                    tasks.spawn(async move { attend(socket, &admin, &stopped).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept an admin connection");
@@ -135,8 +131,25 @@ pub(crate) async fn serve(listener: LocalListener, admin: Admin, stopped: Cancel
     tasks.wait().await;
 }
 
+/// How long the last words may take to whoever does not read them.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Converses until either side leaves.
+async fn attend<S: AsyncRead + AsyncWrite + Unpin>(socket: S, admin: &Admin, stopped: &CancellationToken) {
+    let overdue = async {
+        stopped.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        ended = converse(socket, admin, stopped) => if let Err(error) = ended {
+            tracing::debug!(%error, "admin connection closed");
+        },
+        () = overdue => tracing::debug!("admin connection closed: it does not read"),
+    }
+}
 
 /// Pushes every change, and answers commands, until the other side leaves.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
@@ -231,3 +244,6 @@ fn frame(value: &impl Serialize) -> Vec<u8> {
     line.push(b'\n');
     line
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,9 @@
 //! - The permit is held until that event has been given to `replies`.
 //! - Dropping the future at any point leaves the queue, frees the permit, cancels the generation, blames nobody.
 
+mod limit;
+
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use inferd_engine::{GenerateError, TokenEvent};
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::queue::{Admission, Client, Permit, Place, Refused};
 use crate::router::{RouteError, Router, Tokens};
+use limit::Limit;
 
 /// What happens to a request, in order.
 #[derive(Debug)]
@@ -25,9 +27,9 @@ pub enum Event<'a> {
     /// It waits; 1 is next.
     Queued(u32),
     /// This lane has it.
-    Running(&'a Arc<str>),
+    Running(&'a str),
     /// The lane that had it failed; this one has it now.
-    Retrying(&'a Arc<str>),
+    Retrying(&'a str),
     /// The next piece of the answer.
     Token(String),
     /// The next piece of the reasoning.
@@ -50,16 +52,42 @@ pub struct Done<'a> {
     /// The model that answered, where the engine says so.
     pub model: Option<String>,
     /// Where the time went.
-    pub timings: Timings,
+    pub clock: Clock,
+}
+
+/// The times of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// When it was received.
+    pub received: Instant,
+    /// When it was given its permit.
+    pub ran: Instant,
+    /// When its first token came, if any did.
+    pub first_token: Option<Instant>,
+}
+
+impl Clock {
+    /// Where the time went until now.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        let since = |at: Instant| {
+            u64::try_from(at.saturating_duration_since(self.received).as_millis()).unwrap_or(u64::MAX)
+        };
+        Timings {
+            queue_ms: since(self.ran),
+            first_token_ms: self.first_token.map(since),
+            total_ms: since(Instant::now()),
+        }
+    }
 }
 
 /// Where the events of one request go.
 pub trait Replies: Send {
-    /// Passes on an event that needs no room: it is small, and there are few.
+    /// Passes on an event.
     fn tell(&mut self, event: Event<'_>);
 
-    /// Passes on an event; waits while the reader is behind.
-    fn send(&mut self, event: Event<'_>) -> impl Future<Output = ()> + Send;
+    /// Waits while the reader is behind.
+    fn room(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Why a request ended without an answer.
@@ -75,7 +103,7 @@ pub enum AnswerError {
     #[error("{error}")]
     CutShort {
         /// The lane.
-        lane: Arc<str>,
+        lane: String,
         /// What it said.
         error: GenerateError,
     },
@@ -95,9 +123,9 @@ pub enum AnswerError {
 /// [`AnswerError`]: the request ended without its `Done`.
 pub async fn answer(
     gate: &Admission,
-    router: &Arc<Router>,
+    router: &Router,
     who: &Client,
-    request: Resolved,
+    request: Box<Resolved>,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {
@@ -106,7 +134,7 @@ pub async fn answer(
         .bounds(async {
             let place = gate.enter(who, &request, received)?;
             let permit = turn(place, &request, received, replies).await?;
-            let ticket = router.route(request.model.as_deref()).await?;
+            let ticket = router.route(request.model.as_deref(), permit.since()).await?;
             replies.tell(Event::Running(ticket.lane()));
             let tokens = ticket.start(request, |lane| replies.tell(Event::Retrying(lane))).await?;
             stream(tokens, permit, received, replies).await
@@ -115,12 +143,12 @@ pub async fn answer(
 }
 
 /// Waits for the request's turn, as long as it is willing to.
-async fn turn(
-    place: Place,
+async fn turn<'g>(
+    place: Place<'g>,
     request: &Resolved,
     received: Instant,
     replies: &mut impl Replies,
-) -> Result<Permit, AnswerError> {
+) -> Result<Permit<'g>, AnswerError> {
     let max_wait = Limit { name: "max_wait_ms", after: request.max_wait, from: received };
     max_wait
         .bounds(async {
@@ -135,32 +163,35 @@ async fn turn(
 
 /// Passes the answer on, event by event, and settles with its lane.
 async fn stream(
-    mut tokens: Tokens,
-    mut permit: Permit,
+    mut tokens: Tokens<'_>,
+    mut permit: Permit<'_>,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {
-    let first_token = Instant::now();
+    let mut clock = Clock { received, ran: permit.since(), first_token: None };
     loop {
+        // First the room, then the event: nothing is taken from upstream that nobody reads.
+        replies.room().await;
         match tokens.next().await {
             TokenEvent::Token(text) => {
                 permit.charge_token();
-                replies.send(Event::Token(text)).await;
+                clock.first_token.get_or_insert(tokens.began());
+                replies.tell(Event::Token(text));
             }
             TokenEvent::Thinking(text) => {
                 permit.charge_token();
-                replies.send(Event::Thinking(text)).await;
+                clock.first_token.get_or_insert(tokens.began());
+                replies.tell(Event::Thinking(text));
             }
             TokenEvent::Done { stop_reason, usage, tool_calls, model } => {
                 permit.correct_prompt(usage.prompt_tokens);
-                let timings = timings(received, permit.since(), first_token);
-                let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, timings };
-                replies.send(Event::Done(done)).await;
+                let done = Done { stop_reason, usage, lane: tokens.lane(), tool_calls, model, clock };
+                replies.tell(Event::Done(done));
                 tokens.served();
                 return Ok(());
             }
             TokenEvent::Failed(error) => {
-                let lane = Arc::clone(tokens.lane());
+                let lane = tokens.lane().to_owned();
                 tokens.failed(&error);
                 return Err(AnswerError::CutShort { lane, error });
             }
@@ -168,29 +199,5 @@ async fn stream(
     }
 }
 
-/// A limit that the request set itself.
-struct Limit {
-    name: &'static str,
-    after: Option<Duration>,
-    from: Instant,
-}
-
-impl Limit {
-    async fn bounds<T>(&self, work: impl Future<Output = Result<T, AnswerError>>) -> Result<T, AnswerError> {
-        let Some(after) = self.after else { return work.await };
-        match tokio::time::timeout_at(self.from + after, work).await {
-            Ok(done) => done,
-            Err(_) => Err(AnswerError::DeadlineExceeded { limit: self.name, after }),
-        }
-    }
-}
-
-fn timings(received: Instant, ran: Instant, first_token: Instant) -> Timings {
-    let since =
-        |at: Instant| u64::try_from(at.saturating_duration_since(received).as_millis()).unwrap_or(u64::MAX);
-    Timings {
-        queue_ms: since(ran),
-        first_token_ms: Some(since(first_token)),
-        total_ms: since(Instant::now()),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use inferd_proto::Lines;
@@ -34,7 +34,7 @@ pub(crate) use auth::authenticate;
 
 use crate::endpoint::{Hangup, Socket};
 use crate::queue::Client;
-use crate::service::Service;
+use crate::service::{Service, Stop};
 use dispatch::Dispatch;
 use outbox::Writer;
 
@@ -59,16 +59,18 @@ pub(crate) async fn serve<S: Socket>(socket: S, client: Client, early: Vec<u8>, 
         writer: Writer::default(),
         dispatch: Dispatch::new(client, Arc::clone(&service)),
         input: Input::Open,
-        last_active: Instant::now(),
+        last_request: Instant::now(),
         draining: false,
         ended: false,
     };
     connection.take(&early);
     drop(early);
     let mut signals = Signals {
-        draining: pin!(service.stop.draining.cancelled()),
-        ending: pin!(service.stop.ending.cancelled()),
-        alarm: pin!(sleep_until(connection.last_active + service.limits.idle_timeout)),
+        stop: &service.stop,
+        draining: pin!(service.stop.draining()),
+        ending: pin!(service.stop.ending()),
+        alarm: pin!(sleep_until(connection.last_request + service.limits.idle_timeout)),
+        listener: None,
     };
     let closed = poll_fn(|cx| connection.poll(cx, &mut signals)).await;
     tracing::debug!(reason = ?closed, "connection closed");
@@ -99,9 +101,23 @@ enum Input {
 
 /// What can wake a connection besides its socket and its calls.
 struct Signals<'p, D, E> {
+    stop: &'p Stop,
     draining: Pin<&'p mut D>,
     ending: Pin<&'p mut E>,
     alarm: Pin<&'p mut Sleep>,
+    /// Who the signals will wake. They are polled again only for another, or when there is news.
+    listener: Option<Waker>,
+}
+
+impl<D, E> Signals<'_, D, E> {
+    /// Whether the task that polls has to be told to the signals.
+    fn is_new(&mut self, waker: &Waker) -> bool {
+        let known = self.listener.as_ref().is_some_and(|listener| listener.will_wake(waker));
+        if !known {
+            self.listener = Some(waker.clone());
+        }
+        !known
+    }
 }
 
 struct Connection<S> {
@@ -110,8 +126,8 @@ struct Connection<S> {
     writer: Writer,
     dispatch: Dispatch,
     input: Input,
-    /// When the last request came, or the last call ended.
-    last_active: Instant,
+    /// When a request last came, or the last of those open ended.
+    last_request: Instant,
     draining: bool,
     /// The daemon's patience is over: the calls were ended, their last frames are on their way.
     ended: bool,
@@ -123,12 +139,15 @@ impl<S: Socket> Connection<S> {
         cx: &mut Context<'_>,
         signals: &mut Signals<'_, D, E>,
     ) -> Poll<Closed> {
-        self.heed(cx, signals);
+        let new = signals.is_new(cx.waker());
+        if new || signals.stop.is_said() {
+            self.heed(cx, signals);
+        }
         loop {
             if self.dispatch.poll_calls(cx) {
-                self.last_active = Instant::now();
+                self.last_request = Instant::now();
             }
-            match self.writer.poll_write(&self.dispatch.outbox, &mut self.socket, cx) {
+            match self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(Closed::Gone),
                 Poll::Ready(Ok(())) if self.ended => return Poll::Ready(Closed::Stopped),
                 Poll::Ready(Ok(())) | Poll::Pending => {}
@@ -139,11 +158,15 @@ impl<S: Socket> Connection<S> {
                 Poll::Pending => break,
             }
         }
-        // Only now: what has come is answered before the connection may end.
+        // Only now: what came before the daemon drained is told so.
         if let Some(closed) = self.finished() {
             return Poll::Ready(closed);
         }
-        self.poll_alarm(cx, signals.alarm.as_mut())
+        let alarm = signals.alarm.as_mut();
+        if new || alarm.is_elapsed() || alarm.deadline() > self.alarm_at() {
+            return self.poll_alarm(cx, alarm);
+        }
+        Poll::Pending
     }
 
     /// Listens for the daemon's end. Both signals are only polled until they came.
@@ -155,7 +178,7 @@ impl<S: Socket> Connection<S> {
         if !self.ended && signals.ending.as_mut().poll(cx).is_ready() {
             self.ended = true;
             self.dispatch.end_calls();
-            self.last_active = Instant::now();
+            self.last_request = Instant::now();
         }
     }
 
@@ -183,7 +206,7 @@ impl<S: Socket> Connection<S> {
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
             }
             // Whoever does not read its answers is not read from either.
-            Input::Open | Input::Broken if self.writer.is_behind(&self.dispatch.outbox) => Poll::Pending,
+            Input::Open | Input::Broken if self.writer.is_behind(self.dispatch.outbox()) => Poll::Pending,
             Input::Open | Input::Broken => READ_BUFFER.with_borrow_mut(|buffer| {
                 let mut read = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
@@ -204,7 +227,7 @@ impl<S: Socket> Connection<S> {
         loop {
             match self.lines.next(&mut bytes) {
                 Ok(Some(line)) => {
-                    self.last_active = received;
+                    self.last_request = received;
                     self.dispatch.line(line, received);
                 }
                 Ok(None) => return,
@@ -212,7 +235,7 @@ impl<S: Socket> Connection<S> {
                     self.dispatch.refuse_frame(too_large);
                     self.lines = Lines::new(0);
                     self.input = Input::Broken;
-                    self.last_active = received;
+                    self.last_request = received;
                     return;
                 }
             }
@@ -226,7 +249,7 @@ impl<S: Socket> Connection<S> {
             self.dispatch.line(line, received);
         }
         self.lines = Lines::new(0);
-        self.last_active = received;
+        self.last_request = received;
         self.input = Input::HalfClosed(self.socket.hangup()?);
         Ok(())
     }
@@ -249,13 +272,14 @@ impl<S: Socket> Connection<S> {
                 _ if self.ended => return Poll::Ready(Closed::Stopped),
                 Input::Broken if self.dispatch.is_quiet() => return Poll::Ready(Closed::Finished),
                 Input::Open if self.dispatch.is_quiet() => return Poll::Ready(Closed::Idle),
-                Input::Open | Input::Broken => self.last_active = now,
+                Input::Open | Input::Broken => self.last_request = now,
                 Input::HalfClosed(_) => {
-                    self.last_active = now;
-                    if !S::TELLS_HALF_CLOSED_FROM_GONE {
+                    self.last_request = now;
+                    // What is half written proves as much.
+                    if !S::TELLS_HALF_CLOSED_FROM_GONE && self.writer.is_empty() {
                         self.dispatch.prove_life();
                         if let Poll::Ready(Err(_)) =
-                            self.writer.poll_write(&self.dispatch.outbox, &mut self.socket, cx)
+                            self.writer.poll_write(self.dispatch.outbox(), &mut self.socket, cx)
                         {
                             return Poll::Ready(Closed::Gone);
                         }
@@ -272,6 +296,9 @@ impl<S: Socket> Connection<S> {
             Input::HalfClosed(_) => PROOF_OF_LIFE,
             Input::Broken => LINGER,
         };
-        self.last_active + after
+        self.last_request + after
     }
 }
+
+#[cfg(test)]
+mod tests;

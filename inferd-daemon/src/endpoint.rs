@@ -4,6 +4,7 @@
 //! is the only one of the crate that knows one platform from another.
 
 mod hangup;
+mod inherited;
 mod local;
 mod tcp;
 
@@ -12,6 +13,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use hangup::Hangup;
+pub(crate) use inherited::inherited;
 pub use local::{BindError, LocalListener};
 pub use tcp::bind_tcp;
 

@@ -23,4 +23,5 @@ pub mod router;
 mod scripted;
 pub mod secrets;
 mod service;
+mod service_manager;
 pub mod signals;

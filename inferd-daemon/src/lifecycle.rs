@@ -94,10 +94,10 @@ pub async fn serve_tcp(
     tokio::select! {
         () = &mut serve => return Ok(()),
         // A dropped sender is a stop too.
-        _ = shutdown => stop.draining.cancel(),
+        _ = shutdown => stop.drain(),
     }
     if tokio::time::timeout(EMBEDDED_DRAIN, &mut serve).await.is_err() {
-        stop.ending.cancel();
+        stop.end();
         serve.await;
     }
     Ok(())
@@ -136,10 +136,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts until the daemon drains, then waits for every connection of this door.
 pub(crate) async fn listen<L: Listener>(listener: L, door: Door) {
-    let draining = door.service.stop.draining.clone();
     tokio::select! {
         () = accept(&listener, &door) => {}
-        () = draining.cancelled() => {}
+        () = door.service.stop.draining() => {}
     }
     drop(listener);
     door.tasks.close();
@@ -177,7 +176,7 @@ async fn enter<S: Socket>(mut socket: S, peer: Peer, door: Door) {
         (Peer::Tcp(addr), Some(keys)) => {
             let admitted = tokio::select! {
                 admitted = connection::authenticate(&mut socket, &keys) => admitted,
-                () = service.stop.draining.cancelled() => return,
+                () = service.stop.draining() => return,
             };
             match admitted {
                 Some(admitted) => (ClientKey::Key(admitted.name), admitted.early),
@@ -207,3 +206,6 @@ fn client_key(peer: Peer, identity: Identity) -> ClientKey {
         _ => ClientKey::Connection(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
     }
 }
+
+#[cfg(test)]
+mod tests;

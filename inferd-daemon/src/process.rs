@@ -23,7 +23,7 @@ use crate::admin::{self, Admin, Hub, Serving};
 use crate::backends::{self, BackendError};
 use crate::config::{BackendConfig, ClientScope, Config};
 use crate::discover::{self, Candidate};
-use crate::endpoint::{BindError, LocalListener, bind_tcp};
+use crate::endpoint::{BindError, LocalListener, bind_tcp, inherited};
 use crate::lifecycle::{Door, Identity, listen};
 use crate::lock::{Lock, LockError};
 use crate::paths::{Paths, PathsError};
@@ -31,6 +31,7 @@ use crate::queue::{Admission, Limits};
 use crate::router::{BreakerConfig, LaneConfig, Router};
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service, Stop};
+use crate::service_manager::{self, Word};
 
 pub use crate::admin::Sockets;
 
@@ -55,6 +56,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// A socket that the service manager passed on cannot be used.
+    #[error("cannot use the sockets passed on by the service manager")]
+    Inherited(#[source] std::io::Error),
     /// A key is not where it should be.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -114,12 +118,11 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
 
     let (backends, engines) = backend_configs(&config).await;
     let router = Arc::new(open_lanes(&config, &backends, &secrets, &admin.hub)?);
-    learn_models(&router, &tasks).await;
+    learn_models(&router, &tasks, &admin_stop).await;
 
     let stop = Stop::default();
-    let gate = Admission::with_limits(gate_limits(&config));
     let service = Arc::new(Service {
-        gate,
+        gate: Admission::with_limits(gate_limits(&config)),
         router: Arc::clone(&router),
         limits: connection_limits(&config),
         stop: stop.clone(),
@@ -131,10 +134,7 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
         connections: Arc::new(Semaphore::new(config.limits.connections_max)),
         tasks: TaskTracker::new(),
     };
-    let local = LocalListener::bind(&paths.local, config.listen.group.as_deref()).await?;
-    let tcp = tcp_listener(&config).await?;
-    let sockets =
-        Sockets { local: paths.local.clone(), tcp: tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()) };
+    let Bound { local, tcp, sockets } = bind(&config, &paths).await?;
     let listeners = TaskTracker::new();
     if let Some(tcp) = tcp {
         listeners.spawn(listen(tcp, door.clone()));
@@ -145,6 +145,9 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     let serving = Serving { service, sockets: sockets.clone() };
     admin.serving.get_or_init(|| serving);
     admin.hub.publish(AdminStatus::Ready);
+    service_manager::tell(Word::Ready);
+    let stopped = admin_stop.clone();
+    tasks.spawn(async move { stopped.run_until_cancelled(service_manager::keep_watchdog()).await });
     unwind.disarm();
     let drain = admin.drain.clone();
     let supervisor = Supervisor {
@@ -209,11 +212,12 @@ impl Supervisor {
     async fn run(self) {
         self.admin.drain.cancelled().await;
         tracing::info!(timeout_s = self.drain_timeout.as_secs_f64(), "draining");
+        service_manager::tell(Word::Stopping);
         self.admin.hub.publish(AdminStatus::Draining);
-        self.stop.draining.cancel();
+        self.stop.drain();
         if tokio::time::timeout(self.drain_timeout, self.listeners.wait()).await.is_err() {
             tracing::warn!("requests were still open after the drain timeout: ending them");
-            self.stop.ending.cancel();
+            self.stop.end();
             self.listeners.wait().await;
         }
         for backend in self.router.backends() {
@@ -282,20 +286,41 @@ fn open_lanes(
 }
 
 /// Asks lanes what they serve. Too slow is no failure: a lane takes any model until it has said which.
-async fn learn_models(router: &Arc<Router>, tasks: &TaskTracker) {
-    let router = Arc::clone(router);
-    let learnt = tasks.spawn(async move { router.learn_models().await });
+async fn learn_models(router: &Arc<Router>, tasks: &TaskTracker, stopped: &CancellationToken) {
+    let (router, stopped) = (Arc::clone(router), stopped.clone());
+    let learnt = tasks.spawn(async move { stopped.run_until_cancelled(router.learn_models()).await });
     if tokio::time::timeout(LEARN_PATIENCE, learnt).await.is_err() {
         tracing::info!("some lanes have not said yet which models they serve");
     }
 }
 
-async fn tcp_listener(config: &Config) -> Result<Option<TcpListener>, StartError> {
-    let Some(addr) = config.listen.tcp else { return Ok(None) };
-    match bind_tcp(&addr.to_string()).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(source) => Err(StartError::Tcp { addr, source }),
-    }
+/// What requests come through.
+struct Bound {
+    local: LocalListener,
+    tcp: Option<TcpListener>,
+    sockets: Sockets,
+}
+
+/// Binds what is configured, or takes over what the service manager has bound in its place.
+async fn bind(config: &Config, paths: &Paths) -> Result<Bound, StartError> {
+    let inherited = inherited().map_err(StartError::Inherited)?;
+    let local = match inherited.local {
+        Some(local) => local,
+        None => LocalListener::bind(&paths.local, config.listen.group.as_deref()).await?,
+    };
+    let tcp = match (inherited.tcp, config.listen.tcp) {
+        (Some(tcp), _) => Some(tcp),
+        (None, Some(addr)) => {
+            let bound = bind_tcp(&addr.to_string()).await;
+            Some(bound.map_err(|source| StartError::Tcp { addr, source })?)
+        }
+        (None, None) => None,
+    };
+    let sockets = Sockets {
+        local: local.path().unwrap_or(&paths.local).to_owned(),
+        tcp: tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()),
+    };
+    Ok(Bound { local, tcp, sockets })
 }
 
 fn gate_limits(config: &Config) -> Limits {

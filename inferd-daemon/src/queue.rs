@@ -25,8 +25,8 @@ use account::{Account, Accounts};
 pub use account::{Client, ClientKey};
 use estimate::ServiceTime;
 use fair::FairQueue;
-use place::Waiting;
 pub use place::{Permit, Place};
+use place::{Slot, Waiting};
 
 /// How much may run, and how much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ struct Gate {
 /// What only a request that has to wait needs.
 #[derive(Debug, Default)]
 struct Contended {
-    waiting: FairQueue<oneshot::Sender<Result<Permit, Refused>>>,
+    waiting: FairQueue<oneshot::Sender<Result<Slot, Refused>>>,
     accounts: Accounts,
 }
 
@@ -136,11 +136,19 @@ impl Admission {
     ///
     /// # Errors
     /// [`Refused`], at once.
-    pub fn enter(&self, who: &Client, request: &Resolved, now: Instant) -> Result<Place, Refused> {
+    pub fn enter<'g>(
+        &'g self,
+        who: &'g Client,
+        request: &Resolved,
+        now: Instant,
+    ) -> Result<Place<'g>, Refused> {
         let gate = &self.0;
         let cost = prompt_cost(request);
         if gate.try_run() {
-            return Ok(Place::Ready(Permit::new(Arc::clone(gate), Arc::clone(who.account()), cost, now)));
+            return Ok(Place::Ready(Permit::new(gate, who.account(), cost, now)));
+        }
+        if gate.is_closed_to(who.account()) {
+            return Err(gate.queue_full());
         }
         gate.enqueue(who.account(), request, cost, now)
     }
@@ -199,6 +207,14 @@ impl Gate {
             .is_ok()
     }
 
+    /// Whether there is neither a slot nor a place, nor anybody who would have to give way to this client: most refusals
+    /// under load, for which nobody need wait for the lock.
+    fn is_closed_to(&self, account: &Account) -> bool {
+        let (running, waiting) = split(self.counts.load(Ordering::Acquire));
+        let no_claim = self.limits.queue_depth == 0 || account.places() >= self.limits.per_client_queue;
+        no_claim && running >= self.limits.active && waiting >= self.limits.queue_depth
+    }
+
     /// Takes a slot (true) or counts one more as waiting, in one step: a slot freed before it is taken here, one freed
     /// after it is passed on under the lock, which the caller holds.
     fn run_or_wait(&self) -> bool {
@@ -212,16 +228,16 @@ impl Gate {
         before.is_ok_and(runs)
     }
 
-    fn enqueue(
-        self: &Arc<Self>,
-        account: &Arc<Account>,
+    fn enqueue<'g>(
+        self: &'g Arc<Self>,
+        account: &'g Arc<Account>,
         request: &Resolved,
         cost: u64,
         now: Instant,
-    ) -> Result<Place, Refused> {
+    ) -> Result<Place<'g>, Refused> {
         let mut queue = self.lock();
-        queue.lift(account);
         if let Some(limit) = request.max_wait.into_iter().chain(request.deadline).min() {
+            queue.lift(account);
             let ahead = queue.waiting.ahead_of(account, request.priority, now, self.limits.ageing);
             let wait = self.expected_wait(ahead);
             if wait > limit {
@@ -231,7 +247,7 @@ impl Gate {
         let mut gave_way = None;
         if queue.waiting.len() < self.limits.queue_depth {
             if self.run_or_wait() {
-                return Ok(Place::Ready(Permit::new(Arc::clone(self), Arc::clone(account), cost, now)));
+                return Ok(Place::Ready(Permit::new(self, account, cost, now)));
             }
         } else {
             gave_way = queue.waiting.give_way(account, self.limits.per_client_queue);
@@ -239,6 +255,7 @@ impl Gate {
                 return Err(self.queue_full());
             }
         }
+        queue.lift(account);
         let (turn, comes) = oneshot::channel();
         let spot = queue.waiting.push(account, request.priority, cost, now, turn);
         drop(queue);
@@ -247,7 +264,7 @@ impl Gate {
             // Its owner may be leaving at this moment, and then needs no answer.
             newest.send(Err(self.queue_full())).ok();
         }
-        Ok(Place::Waiting(Waiting { gate: Arc::clone(self), account: Arc::clone(account), spot, comes }))
+        Ok(Place::Waiting(Waiting { gate: self, account, spot, comes }))
     }
 
     /// Gives a freed slot to the next in line, or back.
@@ -263,9 +280,9 @@ impl Gate {
         self.counts.fetch_sub(if next.is_some() { WAITING } else { RUNNING }, Ordering::AcqRel);
         drop(queue);
         if let Some(next) = next {
-            let permit = Permit::new(Arc::clone(self), next.account, next.cost, now);
-            // A receiver that is gone hands the permit back, and dropping it wakes the one after.
-            drop(next.payload.send(Ok(permit)));
+            let slot = Slot::new(Arc::clone(self), next.account, next.cost, now);
+            // A receiver that is gone hands the slot back, and dropping it wakes the one after.
+            drop(next.payload.send(Ok(slot)));
             self.moved.notify_waiters();
         }
     }

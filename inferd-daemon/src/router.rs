@@ -44,19 +44,19 @@ pub enum RouteError {
     #[error("{error}")]
     Lane {
         /// The lane.
-        lane: Arc<str>,
+        lane: String,
         /// What it said.
         #[source]
         error: GenerateError,
     },
 }
 
-/// How long a caller is sent away for while a probe, which nobody knows the end of, is under way.
+/// When to ask again while the only lane is being probed: nobody knows how long that takes.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The lanes of a daemon.
 pub struct Router {
-    lanes: Vec<Arc<Lane>>,
+    lanes: Vec<Lane>,
     /// Signalled when a request leaves a lane that has a limit.
     left: Arc<Notify>,
     budget: Mutex<RetryBudget>,
@@ -79,9 +79,9 @@ impl Router {
     #[must_use]
     pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
         let left = Arc::new(Notify::new());
-        let lane = |(backend, config)| Arc::new(Lane::new(backend, config, Arc::clone(&left)));
+        let lane = |(backend, config)| Lane::new(backend, config, Arc::clone(&left));
         let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
-        lanes.sort_by_key(|lane| lane.priority());
+        lanes.sort_by_key(Lane::priority);
         Self { lanes, left, budget: Mutex::default() }
     }
 
@@ -90,12 +90,12 @@ impl Router {
     ///
     /// # Errors
     /// [`RouteError::ModelNotFound`] or [`RouteError::Shut`].
-    pub async fn route(self: &Arc<Self>, model: Option<&str>) -> Result<Ticket, RouteError> {
+    pub async fn route(&self, model: Option<&str>, now: Instant) -> Result<Ticket<'_>, RouteError> {
         if self.lanes.len() > 1 {
             self.budget().deposit();
         }
-        let lane = self.pick(model, &[]).await?;
-        Ok(Ticket::new(Arc::clone(self), lane))
+        let lane = self.pick(model, &[], now).await?;
+        Ok(Ticket::new(self, lane))
     }
 
     /// Whether every backend is ready.
@@ -107,7 +107,7 @@ impl Router {
     /// What each lane serves.
     #[must_use]
     pub fn models(&self) -> Vec<Model> {
-        self.lanes.iter().flat_map(|lane| lane.models()).collect()
+        self.lanes.iter().flat_map(Lane::models).collect()
     }
 
     /// Where each lane stands.
@@ -119,47 +119,76 @@ impl Router {
 
     /// Asks each lane that was configured without models for its list.
     pub async fn learn_models(&self) {
-        futures_util::future::join_all(self.lanes.iter().map(|lane| lane.learn_models())).await;
+        futures_util::future::join_all(self.lanes.iter().map(Lane::learn_models)).await;
     }
 
     /// The backends, in the order they are tried.
     pub fn backends(&self) -> impl Iterator<Item = &Arc<dyn Backend>> {
-        self.lanes.iter().map(|lane| lane.backend())
+        self.lanes.iter().map(Lane::backend)
     }
 
-    /// The best lane for `model` that is not in `tried`: first by priority, then the less loaded of two at random.
-    async fn pick(&self, model: Option<&str>, tried: &[Arc<Lane>]) -> Result<lane::Use, RouteError> {
+    /// The best lane for `model` that is not in `tried`. Waits for one that is at its limit.
+    async fn pick<'r>(
+        &'r self,
+        model: Option<&str>,
+        tried: &[&'r Lane],
+        now: Instant,
+    ) -> Result<lane::Use<'r>, RouteError> {
+        if let Some(used) = self.look(model, tried, now)? {
+            return Ok(used);
+        }
         loop {
+            // From here on no lane is left unnoticed between the look and the wait.
             let left = self.left.notified();
-            let now = Instant::now();
-            let untried = |lane: &&Arc<Lane>| !tried.iter().any(|other| Arc::ptr_eq(lane, other));
-            let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
-            if serving().next().is_none() {
-                return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
+            if let Some(used) = self.look(model, tried, Instant::now())? {
+                return Ok(used);
             }
-            let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
-            if open().next().is_none() {
-                let retry_after =
-                    serving().filter_map(|lane| lane.rests_for(now)).min().unwrap_or(PROBE_PATIENCE);
-                return Err(RouteError::Shut { retry_after });
-            }
-            // A better group that is at its limit is worth a worse one, never a failure.
-            match Self::less_loaded(open().filter(|lane| lane.has_room())) {
-                Some(lane) => match lane.admit(now) {
-                    Some(used) => return Ok(used),
-                    // Another request took the last slot or the probe meanwhile: look again.
-                    None => tokio::task::consume_budget().await,
-                },
-                None => left.await,
-            }
+            left.await;
         }
     }
 
+    /// One look at the lanes: first by priority, then the less loaded of two at random. `None`: all that could take the
+    /// request are at their limits.
+    fn look<'r>(
+        &'r self,
+        model: Option<&str>,
+        tried: &[&'r Lane],
+        now: Instant,
+    ) -> Result<Option<lane::Use<'r>>, RouteError> {
+        if let [only] = self.lanes.as_slice()
+            && tried.is_empty()
+            && only.serves(model)
+            && let Some(used) = only.admit(now)
+        {
+            return Ok(Some(used));
+        }
+        let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
+        let untried = |lane: &&Lane| !tried.iter().any(|other| std::ptr::eq(*lane, *other));
+        let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
+        let any_ready = open().any(|lane| lane.backend().ready());
+        let fit = |lane: &&Lane| lane.has_room() && (!any_ready || lane.backend().ready());
+        // A better group that is at its limit is worth a worse one, never a failure.
+        while let Some(lane) = Self::less_loaded(open().filter(fit)) {
+            if let Some(used) = lane.admit(now) {
+                return Ok(Some(used));
+            }
+            // Another request took the last room or the probe meanwhile: look again.
+        }
+        if open().next().is_some() {
+            return Ok(None);
+        }
+        if serving().next().is_none() {
+            return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
+        }
+        let rests = serving().filter_map(|lane| lane.rests_for(now)).min();
+        Err(RouteError::Shut { retry_after: rests.unwrap_or(PROBE_PATIENCE) })
+    }
+
     /// Of the first priority group among `lanes`: the less loaded of two taken at random.
-    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Arc<Lane>>) -> Option<&'l Arc<Lane>> {
+    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Lane>) -> Option<&'l Lane> {
         let mut lanes = lanes.peekable();
         let group = lanes.peek()?.priority();
-        let mut pair: [Option<&Arc<Lane>>; 2] = [None, None];
+        let mut pair: [Option<&Lane>; 2] = [None, None];
         // Reservoir sampling of two.
         for (seen, lane) in lanes.take_while(|lane| lane.priority() == group).enumerate() {
             let at = if seen < 2 { seen } else { fastrand::usize(..=seen) };
@@ -167,10 +196,16 @@ impl Router {
                 *place = Some(lane);
             }
         }
-        pair.into_iter().flatten().min_by_key(|lane| lane.load())
+        match pair {
+            [only, None] => only,
+            pair => pair.into_iter().flatten().min_by_key(|lane| lane.load()),
+        }
     }
 
     fn budget(&self) -> std::sync::MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What every connection works with: the gate, the lanes, the limits, and the word that it is time to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use inferd_proto::{Hello, Limits, MAX_FRAME_BYTES, PROTOCOL_VERSION};
@@ -54,9 +55,38 @@ impl Default for ConnectionLimits {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     /// Accept nothing new; finish what is open.
-    pub(crate) draining: CancellationToken,
+    draining: CancellationToken,
     /// End what is still open.
-    pub(crate) ending: CancellationToken,
+    ending: CancellationToken,
+    /// Whether either was said: a look at it takes no lock.
+    said: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Says that nothing new is accepted and what is open is finished.
+    pub(crate) fn drain(&self) {
+        self.said.store(true, Ordering::Release);
+        self.draining.cancel();
+    }
+
+    /// Says that what is still open is ended.
+    pub(crate) fn end(&self) {
+        self.said.store(true, Ordering::Release);
+        self.ending.cancel();
+    }
+
+    /// Whether anything was said.
+    pub(crate) fn is_said(&self) -> bool {
+        self.said.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    pub(crate) async fn ending(&self) {
+        self.ending.cancelled().await;
+    }
 }
 
 impl Service {

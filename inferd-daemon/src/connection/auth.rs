@@ -46,3 +46,6 @@ async fn first_line<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<(Vec<u8>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,9 @@ use futures_util::task::AtomicWaker;
 use inferd_proto::Resolved;
 use tokio::time::Instant;
 
+use super::dispatch::Desk;
 use super::wire::Frames;
 use crate::answer::answer;
-use crate::queue::Client;
-use crate::service::Service;
 
 /// The connection's handle on a call.
 #[derive(Debug)]
@@ -85,15 +84,15 @@ impl Call {
 /// Runs a call to its terminal frame.
 pub(super) async fn run(
     call: Arc<Call>,
-    service: Arc<Service>,
-    client: Client,
-    request: Resolved,
+    desk: Arc<Desk>,
+    request: Box<Resolved>,
     received: Instant,
     mut frames: Frames,
 ) -> Arc<Call> {
+    let Desk { service, client, .. } = &*desk;
     let outcome = tokio::select! {
         biased;
-        outcome = answer(&service.gate, &service.router, &client, request, received, &mut frames) => Some(outcome),
+        outcome = answer(&service.gate, &service.router, client, request, received, &mut frames) => Some(outcome),
         () = call.cancelled() => None,
     };
     match outcome {

@@ -22,12 +22,20 @@ type Running = Pin<Box<dyn Future<Output = Arc<Call>> + Send>>;
 /// What is said to whoever comes, or still waits, when the daemon stops.
 const DRAINING: &str = "draining";
 
+/// What the calls of one connection share.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) service: Arc<Service>,
+    pub(super) client: Client,
+    pub(super) outbox: Outbox,
+}
+
 /// What one connection has open.
 pub(super) struct Dispatch {
-    pub(super) outbox: Arc<Outbox>,
-    client: Client,
-    service: Arc<Service>,
-    running: FuturesUnordered<Running>,
+    desk: Arc<Desk>,
+    /// The call that was opened while no other was. It is polled without the bookkeeping that many need.
+    lone: Option<Running>,
+    others: FuturesUnordered<Running>,
     calls: Vec<Arc<Call>>,
     /// The client said hello, and so understands additive fields.
     hello: bool,
@@ -38,14 +46,17 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(client: Client, service: Arc<Service>) -> Self {
         Self {
-            outbox: Arc::default(),
-            client,
-            service,
-            running: FuturesUnordered::new(),
+            desk: Arc::new(Desk { service, client, outbox: Outbox::default() }),
+            lone: None,
+            others: FuturesUnordered::new(),
             calls: Vec::new(),
             hello: false,
             draining: false,
         }
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.desk.outbox
     }
 
     /// Acts on one line.
@@ -59,8 +70,8 @@ impl Dispatch {
             }
             Ok(ClientFrame::Hello) => {
                 self.hello = true;
-                let hello = self.service.hello();
-                self.outbox.put(|out| {
+                let hello = self.desk.service.hello();
+                self.desk.outbox.put(|out| {
                     serde_json::to_writer(&mut *out, &hello)
                         .expect("plain data is JSON, and a Vec takes every byte");
                     out.push(b'\n');
@@ -86,46 +97,54 @@ impl Dispatch {
         if self.draining {
             return self.error(&request.id, ErrorCode::BackendUnavailable, DRAINING);
         }
-        if self.calls.len() >= self.service.limits.open_requests_max {
+        if self.calls.len() >= self.desk.service.limits.open_requests_max {
             return self.too_many(&request.id);
         }
-        let id = request.id.clone();
+        let id = std::mem::take(&mut request.id);
         let resolved = match request.resolve() {
-            Ok(resolved) => resolved,
+            Ok(resolved) => Box::new(resolved),
             Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
         };
         let call = Call::new(id);
-        let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.outbox), &resolved, self.hello);
-        self.calls.push(Arc::clone(&call));
-        let service = Arc::clone(&self.service);
-        self.running.push(Box::pin(call::run(
-            call,
-            service,
-            self.client.clone(),
-            resolved,
-            received,
-            frames,
-        )));
+        let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.desk), &resolved, self.hello);
+        let running =
+            Box::pin(call::run(Arc::clone(&call), Arc::clone(&self.desk), resolved, received, frames));
+        if self.calls.is_empty() {
+            self.lone = Some(running);
+        } else {
+            self.others.push(running);
+        }
+        self.calls.push(call);
     }
 
-    /// Lets every call go as far as it can. Calls that ended are forgotten; whether there were any.
+    /// Lets every call go as far as it can. Calls that ended are forgotten; true when the last of them has.
     pub(super) fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
-        let open = self.calls.len();
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) {
-            if let Some(at) = self.calls.iter().position(|call| Arc::ptr_eq(call, &ended)) {
-                self.calls.swap_remove(at);
-            }
+        let were_open = !self.calls.is_empty();
+        if let Some(lone) = &mut self.lone
+            && let Poll::Ready(ended) = lone.as_mut().poll(cx)
+        {
+            self.lone = None;
+            self.forget(&ended);
         }
-        self.calls.len() < open
+        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx) {
+            self.forget(&ended);
+        }
+        were_open && self.calls.is_empty()
+    }
+
+    fn forget(&mut self, ended: &Arc<Call>) {
+        if let Some(at) = self.calls.iter().position(|call| Arc::ptr_eq(call, ended)) {
+            self.calls.swap_remove(at);
+        }
     }
 
     /// Whether no call is open and no frame waits.
     pub(super) fn is_quiet(&self) -> bool {
-        self.calls.is_empty() && self.outbox.is_empty()
+        self.calls.is_empty() && self.desk.outbox.is_empty()
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
-        self.service.limits.idle_timeout
+        self.desk.service.limits.idle_timeout
     }
 
     /// Writes to a client that may be gone, so that its silence becomes an error.
@@ -138,7 +157,7 @@ impl Dispatch {
             };
             let (id, status) = (call.id().to_owned(), status.to_owned());
             let frame = Response::Status { id, status, position: None, backend: None };
-            self.outbox.put(|out| Answer::frame(out, &frame));
+            self.desk.outbox.put(|out| Answer::frame(out, &frame));
         }
     }
 
@@ -149,7 +168,8 @@ impl Dispatch {
 
     /// Ends every call: the daemon stops and has waited long enough.
     pub(super) fn end_calls(&mut self) {
-        self.running.clear();
+        self.lone = None;
+        self.others.clear();
         for call in std::mem::take(&mut self.calls) {
             self.error(call.id(), ErrorCode::BackendUnavailable, DRAINING);
         }
@@ -162,10 +182,10 @@ impl Dispatch {
 
     #[cold]
     fn too_many(&self, id: &str) {
-        let max = self.service.limits.open_requests_max;
+        let max = self.desk.service.limits.open_requests_max;
         let message = format!("{max} requests are open on this connection");
-        let (queue, retry_after) = (self.service.gate.state(), self.service.gate.retry_after());
-        self.outbox.put(|out| {
+        let (queue, retry_after) = (self.desk.service.gate.state(), self.desk.service.gate.retry_after());
+        self.desk.outbox.put(|out| {
             Answer::error(out, id, ErrorCode::QueueFull, &message, Some(millis(retry_after)), Some(queue));
         });
     }
@@ -175,6 +195,6 @@ impl Dispatch {
     }
 
     fn error(&self, id: &str, code: ErrorCode, message: &str) {
-        self.outbox.put(|out| Answer::error(out, id, code, message, None, None));
+        self.desk.outbox.put(|out| Answer::error(out, id, code, message, None, None));
     }
 }

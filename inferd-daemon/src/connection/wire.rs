@@ -7,7 +7,7 @@ use inferd_engine::GenerateError;
 use inferd_proto::{Answer, Ending, ErrorCode, QueueState, Resolved, Response, StopReason, Usage};
 
 use super::call::{Call, Stage};
-use super::outbox::Outbox;
+use super::dispatch::Desk;
 use crate::answer::{AnswerError, Event, Replies};
 use crate::queue::Refused;
 use crate::router::RouteError;
@@ -17,42 +17,43 @@ use crate::router::RouteError;
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of the request of its own")]
 pub(super) struct Frames {
     call: Arc<Call>,
-    outbox: Arc<Outbox>,
+    desk: Arc<Desk>,
     answer: Answer,
     /// Additive fields may be used.
     additive: bool,
     stream: bool,
     progress: bool,
     named_model: bool,
-    lane: Option<Arc<str>>,
+    /// The lane that has the request; empty before.
+    lane: String,
     tokens: u32,
 }
 
 impl Frames {
-    pub(super) fn new(call: Arc<Call>, outbox: Arc<Outbox>, request: &Resolved, hello: bool) -> Self {
+    pub(super) fn new(call: Arc<Call>, desk: Arc<Desk>, request: &Resolved, hello: bool) -> Self {
         Self {
             answer: Answer::new(call.id()),
             call,
-            outbox,
+            desk,
             additive: hello || request.additive,
             stream: request.stream,
             progress: request.progress,
             named_model: request.model.is_some(),
-            lane: None,
+            lane: String::new(),
             tokens: 0,
         }
     }
 
     fn status(&self, status: &str, position: Option<u32>) {
         if self.progress {
-            self.outbox.put(|out| {
+            self.desk.outbox.put(|out| {
                 Answer::frame(
                     out,
                     &Response::Status {
                         id: self.call.id().to_owned(),
                         status: status.to_owned(),
                         position,
-                        backend: self.lane.as_deref().map(str::to_owned),
+                        backend: Some(self.lane.clone()).filter(|lane| !lane.is_empty()),
                     },
                 );
             });
@@ -64,18 +65,18 @@ impl Frames {
         let ending = Ending {
             stop_reason: StopReason::Cancelled,
             usage: Usage { prompt_tokens: 0, completion_tokens: self.tokens },
-            backend: self.lane.as_deref().unwrap_or_default(),
+            backend: &self.lane,
             tool_calls: &[],
             model: None,
             timings: None,
         };
-        self.outbox.put(|out| self.answer.done(out, &ending));
+        self.desk.outbox.put(|out| self.answer.done(out, &ending));
     }
 
     /// The terminal frame of a call that failed.
     pub(super) fn error(&self, error: &AnswerError) {
         let Said { code, retry_after, queue } = said(error, self.named_model);
-        self.outbox.put(|out| {
+        self.desk.outbox.put(|out| {
             Answer::error(out, self.call.id(), code, &error.to_string(), retry_after.map(millis), queue);
         });
     }
@@ -87,11 +88,11 @@ impl Replies for Frames {
             Event::Queued(position) => self.status("queued", Some(position)),
             Event::Running(lane) => {
                 self.call.set_stage(Stage::Running);
-                self.lane = Some(Arc::clone(lane));
+                lane.clone_into(&mut self.lane);
                 self.status("running", None);
             }
             Event::Retrying(lane) => {
-                self.lane = Some(Arc::clone(lane));
+                lane.clone_into(&mut self.lane);
                 self.status("retrying", None);
             }
             Event::Token(text) => {
@@ -110,22 +111,26 @@ impl Replies for Frames {
                 }
             }
             Event::Done(done) => {
+                // Who offered no tools can do nothing with a call, and a v1 reader knows no such reason.
+                let (stop_reason, tool_calls) = match done.stop_reason {
+                    StopReason::ToolCalls if !self.additive => (StopReason::End, &[][..]),
+                    stop_reason => (stop_reason, &*done.tool_calls),
+                };
                 let ending = Ending {
-                    stop_reason: done.stop_reason,
+                    stop_reason,
                     usage: done.usage,
                     backend: done.lane,
-                    tool_calls: &done.tool_calls,
+                    tool_calls,
                     model: done.model.as_deref().filter(|_| self.additive),
-                    timings: self.additive.then_some(done.timings),
+                    timings: self.additive.then(|| done.clock.timings()),
                 };
-                self.outbox.put(|out| self.answer.done(out, &ending));
+                self.desk.outbox.put(|out| self.answer.done(out, &ending));
             }
         }
     }
 
-    async fn send(&mut self, event: Event<'_>) {
-        self.outbox.room().await;
-        self.tell(event);
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        self.desk.outbox.room()
     }
 }
 
@@ -133,7 +138,7 @@ impl Frames {
     fn speak(&mut self, write: impl FnOnce(&mut Answer, &mut Vec<u8>)) {
         self.call.set_stage(Stage::Speaking);
         let answer = &mut self.answer;
-        self.outbox.put(|out| write(answer, out));
+        self.desk.outbox.put(|out| write(answer, out));
     }
 }
 

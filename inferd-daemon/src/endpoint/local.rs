@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A socket somebody answers on is never taken over; one that nobody does is replaced.
 //! - What is not a socket is never touched.
-//! - The socket file is never open to more than it will be: it is made for its owner alone and widened last.
+//! - The socket file is never open to more than it will be: it is made for its owner and then shared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,11 @@ pub enum BindError {
 
 /// A bound local socket. Dropping it removes the socket file.
 #[derive(Debug)]
-pub struct LocalListener(Bound);
+pub struct LocalListener {
+    bound: Bound,
+    /// Where it listens; `None` for one that was passed on without a file.
+    path: Option<PathBuf>,
+}
 
 impl LocalListener {
     /// Binds `path` for its owner alone, or for `group` too.
@@ -51,17 +55,31 @@ impl LocalListener {
         let failed = |source| BindError::Io { path: path.to_owned(), source };
         if platform::occupied(path)? {
             match Stream::connect(name(path).map_err(failed)?).await {
-                // Only a refusal says that nobody is there; every other failure is ours or of another kind of socket.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Ok(_) | Err(_) => return Err(BindError::InUse(path.to_owned())),
+                Ok(_) => return Err(BindError::InUse(path.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).map_err(failed)?;
+                }
+                // Somebody else's, perhaps: only a socket that nobody listens on is known to be left over.
+                Err(source) => return Err(failed(source)),
             }
-            std::fs::remove_file(path).map_err(failed)?;
         }
         let options = ListenerOptions::new().name(name(path).map_err(failed)?).try_overwrite(false);
         platform::restrict(options, path, group)?.create_tokio().map_err(failed).and_then(|bound| {
             platform::share(path, group)?;
-            Ok(Self(bound))
+            Ok(Self { bound, path: Some(path.to_owned()) })
         })
+    }
+
+    /// Takes over a socket that is bound already; its file is left to whoever bound it.
+    #[cfg(unix)]
+    pub(super) fn adopt(bound: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        let path = bound.local_addr()?.as_pathname().map(Path::to_owned);
+        Ok(Self { bound: platform::adopt(bound)?, path })
+    }
+
+    /// Where it listens, if that has a name.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 }
 
@@ -73,7 +91,7 @@ impl Listener for LocalListener {
     type Socket = Stream;
 
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
-        let socket = self.0.accept().await?;
+        let socket = self.bound.accept().await?;
         let peer =
             socket.peer_creds().map_or(Peer::Local { uid: None, pid: None }, |creds| platform::peer(&creds));
         Ok((socket, peer))
@@ -97,7 +115,7 @@ mod platform {
     use interprocess::local_socket::{ListenerOptions, PeerCreds, tokio::Stream};
     use interprocess::os::unix::local_socket::ListenerOptionsExt;
 
-    use super::{BindError, Hangup, Peer, io};
+    use super::{BindError, Bound, Hangup, Peer, io};
 
     /// Whether a socket is in the way. Anything else in the way is an error.
     pub(super) fn occupied(path: &Path) -> Result<bool, BindError> {
@@ -118,7 +136,8 @@ mod platform {
         Ok(options.mode(0o600))
     }
 
-    /// Gives the socket to `group` and lets it in. The mode is set afterwards: one given at the making is cut by the umask.
+    /// Gives the socket to `group`, and opens it to them only then. The mode it was made with cannot: the umask takes
+    /// the group's share of it.
     pub(super) fn share(path: &Path, group: Option<&str>) -> Result<(), BindError> {
         let Some(group) = group else { return Ok(()) };
         let gid = group_id(group).ok_or_else(|| BindError::UnknownGroup(group.to_owned()))?;
@@ -137,6 +156,11 @@ mod platform {
             let mut fields = line.split(':');
             (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
         })
+    }
+
+    pub(super) fn adopt(bound: std::os::unix::net::UnixListener) -> io::Result<Bound> {
+        use interprocess::os::unix::uds_local_socket::tokio::Listener;
+        Listener::try_from(std::os::fd::OwnedFd::from(bound)).map(Bound::UdSocket)
     }
 
     pub(super) fn peer(creds: &PeerCreds) -> Peer {
@@ -189,3 +213,6 @@ mod platform {
         Ok(Hangup::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;

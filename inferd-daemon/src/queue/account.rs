@@ -55,7 +55,9 @@ impl Account {
 
     /// Replaces a charge of `was` by one of `is`.
     pub(super) fn correct(&self, was: u64, is: u64) {
-        self.counter.fetch_add(is.wrapping_sub(was), Ordering::Relaxed);
+        if was != is {
+            self.counter.fetch_add(is.wrapping_sub(was), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn lift(&self, least: u64) {
@@ -77,6 +79,11 @@ impl Account {
 
     pub(super) fn waits_no_more(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Places it holds.
+    pub(super) fn places(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed) as usize
     }
 
     fn is_active(&self) -> bool {

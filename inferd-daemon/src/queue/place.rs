@@ -13,19 +13,19 @@ use super::{Gate, Refused, WAITING};
 /// A request that got in. Dropped, it leaves.
 #[derive(Debug)]
 #[must_use]
-pub enum Place {
+pub enum Place<'g> {
     /// It runs.
-    Ready(Permit),
+    Ready(Permit<'g>),
     /// It waits.
-    Waiting(Waiting),
+    Waiting(Waiting<'g>),
 }
 
-impl Place {
+impl<'g> Place<'g> {
     /// Waits for the turn.
     ///
     /// # Errors
     /// [`Refused::QueueFull`] when the place has to give way to a client that holds fewer.
-    pub async fn turn(self) -> Result<Permit, Refused> {
+    pub async fn turn(self) -> Result<Permit<'g>, Refused> {
         match self {
             Self::Ready(permit) => Ok(permit),
             Self::Waiting(mut waiting) => waiting.granted().await,
@@ -36,12 +36,12 @@ impl Place {
     ///
     /// # Errors
     /// As [`Place::turn`].
-    pub async fn turn_watched(self, mut queued: impl FnMut(u32)) -> Result<Permit, Refused> {
+    pub async fn turn_watched(self, mut queued: impl FnMut(u32)) -> Result<Permit<'g>, Refused> {
         let mut waiting = match self {
             Self::Ready(permit) => return Ok(permit),
             Self::Waiting(waiting) => waiting,
         };
-        let gate = Arc::clone(&waiting.gate);
+        let gate = waiting.gate;
         let mut told = None;
         loop {
             let moved = gate.moved.notified();
@@ -61,33 +61,31 @@ impl Place {
 
 /// A place in the queue.
 #[derive(Debug)]
-pub struct Waiting {
-    pub(super) gate: Arc<Gate>,
-    pub(super) account: Arc<Account>,
+pub struct Waiting<'g> {
+    pub(super) gate: &'g Arc<Gate>,
+    pub(super) account: &'g Arc<Account>,
     pub(super) spot: Spot,
-    pub(super) comes: oneshot::Receiver<Result<Permit, Refused>>,
+    pub(super) comes: oneshot::Receiver<Result<Slot, Refused>>,
 }
 
-impl Waiting {
-    async fn granted(&mut self) -> Result<Permit, Refused> {
-        (&mut self.comes).await.expect("the gate lets no place go without a word")
+impl<'g> Waiting<'g> {
+    async fn granted(&mut self) -> Result<Permit<'g>, Refused> {
+        let slot = (&mut self.comes).await.expect("the gate lets no place go without a word")?;
+        Ok(slot.into_permit(self.gate, self.account))
     }
 
     fn position(&self) -> Option<u32> {
-        let position = self.gate.lock().waiting.position(
-            &self.account,
-            self.spot,
-            Instant::now(),
-            self.gate.limits.ageing,
-        )?;
+        let queue = self.gate.lock();
+        let position =
+            queue.waiting.position(self.account, self.spot, Instant::now(), self.gate.limits.ageing)?;
         u32::try_from(position).ok()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut queue = self.gate.lock();
-        let left = queue.waiting.remove(&self.account, self.spot);
+        let left = queue.waiting.remove(self.account, self.spot);
         if left.is_some() {
             self.gate.counts.fetch_sub(WAITING, Ordering::AcqRel);
             drop(queue);
@@ -96,12 +94,43 @@ impl Drop for Waiting {
     }
 }
 
+/// A slot on its way to the request it was freed for. One that is not received goes to the next.
+#[derive(Debug)]
+pub(super) struct Slot {
+    gate: Arc<Gate>,
+    account: Arc<Account>,
+    prompt_cost: u64,
+    since: Instant,
+    received: bool,
+}
+
+impl Slot {
+    pub(super) fn new(gate: Arc<Gate>, account: Arc<Account>, prompt_cost: u64, since: Instant) -> Self {
+        account.begin(prompt_cost);
+        Self { gate, account, prompt_cost, since, received: false }
+    }
+
+    fn into_permit<'g>(mut self, gate: &'g Arc<Gate>, account: &'g Account) -> Permit<'g> {
+        self.received = true;
+        Permit { gate, account, since: self.since, prompt_cost: self.prompt_cost }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.received {
+            self.account.end();
+            self.gate.release(Instant::now());
+        }
+    }
+}
+
 /// The right to run, held to the terminal frame.
 #[derive(Debug)]
 #[must_use]
-pub struct Permit {
-    gate: Arc<Gate>,
-    account: Arc<Account>,
+pub struct Permit<'g> {
+    gate: &'g Arc<Gate>,
+    account: &'g Account,
     since: Instant,
     prompt_cost: u64,
 }
@@ -109,8 +138,8 @@ pub struct Permit {
 /// What a generated token is charged (a prompt token costs 1): Sheng et al., OSDI 2024, section 3.2.
 const GENERATED_TOKEN_COST: u64 = 2;
 
-impl Permit {
-    pub(super) fn new(gate: Arc<Gate>, account: Arc<Account>, prompt_cost: u64, since: Instant) -> Self {
+impl<'g> Permit<'g> {
+    pub(super) fn new(gate: &'g Arc<Gate>, account: &'g Account, prompt_cost: u64, since: Instant) -> Self {
         account.begin(prompt_cost);
         Self { gate, account, since, prompt_cost }
     }
@@ -135,7 +164,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
         self.account.end();

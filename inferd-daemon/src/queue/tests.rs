@@ -11,7 +11,7 @@ mod positions;
 mod refusal;
 mod threads;
 
-type Turn = Pin<Box<dyn Future<Output = Result<Permit, Refused>> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = Result<Permit<'static>, Refused>> + Send>>;
 
 fn who(gate: &Admission, number: u64) -> Client {
     gate.client(ClientKey::Connection(number))
@@ -30,19 +30,25 @@ fn normal() -> Resolved {
     request(Priority::Normal, 1)
 }
 
+/// A place borrows its gate and its client; here these may well outlive the test.
+fn place(gate: &Admission, client: &Client, request: &Resolved) -> Result<Place<'static>, Refused> {
+    let (gate, client) = (Box::leak(Box::new(gate.clone())), Box::leak(Box::new(client.clone())));
+    gate.enter(client, request, Instant::now())
+}
+
 /// Enters, and waits without being polled yet.
 fn enters(gate: &Admission, client: &Client, request: &Resolved) -> Result<Turn, Refused> {
-    gate.enter(client, request, Instant::now()).map(|place| place.turn().boxed())
+    place(gate, client, request).map(|place| place.turn().boxed())
 }
 
 /// What has become of a turn: `None` while it waits.
-fn look(turn: &mut Turn) -> Option<Result<Permit, Refused>> {
+fn look(turn: &mut Turn) -> Option<Result<Permit<'static>, Refused>> {
     turn.now_or_never()
 }
 
 /// The permit of a turn that has come.
 #[track_caller]
-fn granted(turn: &mut Turn) -> Permit {
+fn granted(turn: &mut Turn) -> Permit<'static> {
     look(turn).expect("its turn has come").expect("it was let in")
 }
 
@@ -92,6 +98,18 @@ async fn a_newcomer_never_runs_before_those_who_wait() {
     assert!(look(&mut newcomer).is_none());
     drop(granted(&mut waiting));
     drop(granted(&mut newcomer));
+    assert_eq!(counts(&gate), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_freed_while_somebody_goes_to_wait_for_it_is_taken() {
+    let gate = Admission::new(1, 4);
+    let client = who(&gate, 1);
+    // By the time it has the lock the slot is free, and nobody is left who would pass it on.
+    let place = gate.0.enqueue(client.account(), &normal(), 1, Instant::now()).unwrap();
+    let permit = place.turn().now_or_never().expect("its turn has come").unwrap();
+    assert_eq!(counts(&gate), (1, 0));
+    drop(permit);
     assert_eq!(counts(&gate), (0, 0));
 }
 

@@ -42,6 +42,9 @@ impl Default for BreakerConfig {
     }
 }
 
+/// The longest rest a lane is given, whatever it asks for.
+const REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
@@ -184,7 +187,7 @@ impl Breaker {
             }
             (State::Probing, Outcome::Abandoned) => self.enter(State::Shut { until: now }),
             (State::Passing { .. } | State::Probing, Outcome::Rest(Some(asked))) => {
-                self.enter(State::Shut { until: now + asked });
+                self.enter(State::Shut { until: now + asked.min(REST_MAX) });
             }
             (State::Passing { .. } | State::Probing, Outcome::Rest(None)) => {
                 self.shut(now, self.cooldown, jitter);
@@ -203,3 +206,6 @@ impl Breaker {
         self.epoch += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub struct LaneState {
 const ANY: &str = "*";
 
 pub(super) struct Lane {
-    name: Arc<str>,
+    name: String,
     backend: Arc<dyn Backend>,
     config: LaneConfig,
     /// What the backend said it serves.
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Lane {
 impl Lane {
     pub(super) fn new(backend: Arc<dyn Backend>, config: LaneConfig, left: Arc<Notify>) -> Self {
         Self {
-            name: backend.name().into(),
+            name: backend.name().to_owned(),
             backend,
             breaker: Mutex::new(Breaker::new(config.breaker)),
             config,
@@ -88,7 +88,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn name(&self) -> &Arc<str> {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
@@ -131,7 +131,7 @@ impl Lane {
 
     pub(super) fn models(&self) -> Vec<Model> {
         let ready = self.backend.ready() && self.breaker().state() == BreakerState::Passing;
-        let model = |name| Model { name, backend: self.name.to_string(), ready };
+        let model = |name| Model { name, backend: self.name.clone(), ready };
         self.model_names().into_iter().map(model).collect()
     }
 
@@ -141,7 +141,7 @@ impl Lane {
         }
         match self.backend.models().await {
             Ok(models) => *self.learnt.write().unwrap_or_else(PoisonError::into_inner) = models,
-            Err(error) => tracing::warn!(lane = &*self.name, %error, "cannot list the models of a lane"),
+            Err(error) => tracing::warn!(lane = self.name, %error, "cannot list the models of a lane"),
         }
     }
 
@@ -163,7 +163,7 @@ impl Lane {
     }
 
     /// Begins a use of the lane, if it has room and its breaker lets it pass.
-    pub(super) fn admit(self: &Arc<Self>, now: Instant) -> Option<Use> {
+    pub(super) fn admit(&self, now: Instant) -> Option<Use<'_>> {
         let limit = self.config.concurrency.unwrap_or(usize::MAX);
         self.in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
@@ -171,7 +171,7 @@ impl Lane {
             })
             .ok()?;
         match self.breaker().admit(now) {
-            Some(pass) => Some(Use { lane: Arc::clone(self), pass, began: now, settled: false }),
+            Some(pass) => Some(Use { lane: self, pass, began: now, settled: false }),
             None => {
                 self.leave();
                 None
@@ -189,7 +189,7 @@ impl Lane {
     pub(super) fn state(&self, now: Instant) -> LaneState {
         let breaker = self.breaker();
         LaneState {
-            name: self.name.to_string(),
+            name: self.name.clone(),
             kind: self.config.kind,
             state: match breaker.state() {
                 BreakerState::Passing => "passing",
@@ -213,8 +213,8 @@ impl Lane {
 /// One use of a lane. Dropped unsettled, it was abandoned.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Use {
-    lane: Arc<Lane>,
+pub(super) struct Use<'r> {
+    lane: &'r Lane,
     pass: Pass,
     began: Instant,
     settled: bool,
@@ -223,9 +223,9 @@ pub(super) struct Use {
 /// Weight of a new sample in a lane's time to the first token: one in this many.
 const LATENCY_WEIGHT: u64 = 8;
 
-impl Use {
-    pub(super) fn lane(&self) -> &Arc<Lane> {
-        &self.lane
+impl<'r> Use<'r> {
+    pub(super) fn lane(&self) -> &'r Lane {
+        self.lane
     }
 
     /// Notes that the first token came.
@@ -246,22 +246,27 @@ impl Use {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let (now, jitter) = match outcome {
+            Outcome::Failed | Outcome::Rest(_) => (Instant::now(), fastrand::f64()),
+            // Nothing is timed by these: no need to look at the clock.
+            Outcome::Served | Outcome::Abandoned => (self.began, 0.0),
+        };
         let was_and_is = {
             let mut breaker = self.lane.breaker();
             let was = breaker.state();
-            breaker.settle(self.pass, outcome, Instant::now(), fastrand::f64());
+            breaker.settle(self.pass, outcome, now, jitter);
             (was, breaker.state())
         };
         match was_and_is {
             (was, is) if was == is => {}
-            (_, BreakerState::Passing) => tracing::info!(lane = &*self.lane.name, "lane passes again"),
-            (_, _) => tracing::warn!(lane = &*self.lane.name, ?outcome, "lane is shut"),
+            (_, BreakerState::Passing) => tracing::info!(lane = self.lane.name, "lane passes again"),
+            (_, _) => tracing::warn!(lane = self.lane.name, ?outcome, "lane is shut"),
         }
         self.lane.leave();
     }
 }
 
-impl Drop for Use {
+impl Drop for Use<'_> {
     fn drop(&mut self) {
         self.conclude(Outcome::Abandoned);
     }

@@ -1,7 +1,5 @@
 //! A ticket: the right to start one request, on this lane or, until its first token, on the next.
 
-use std::sync::Arc;
-
 use futures_util::StreamExt;
 use inferd_engine::{Blame, GenerateError, TokenEvent, TokenStream};
 use inferd_proto::Resolved;
@@ -14,23 +12,23 @@ use super::{RouteError, Router};
 /// See the module. Dropped, its use of the lane was abandoned.
 #[derive(Debug)]
 #[must_use]
-pub struct Ticket {
-    router: Arc<Router>,
-    using: Use,
-    tried: Vec<Arc<Lane>>,
+pub struct Ticket<'r> {
+    router: &'r Router,
+    using: Use<'r>,
+    tried: Vec<&'r Lane>,
 }
 
 /// What a stream that just ended is called.
 const CUT_SHORT: &str = "the answer was cut short";
 
-impl Ticket {
-    pub(super) fn new(router: Arc<Router>, using: Use) -> Self {
+impl<'r> Ticket<'r> {
+    pub(super) fn new(router: &'r Router, using: Use<'r>) -> Self {
         Self { router, using, tried: Vec::new() }
     }
 
     /// The lane's name.
     #[must_use]
-    pub fn lane(&self) -> &Arc<str> {
+    pub fn lane(&self) -> &'r str {
         self.using.lane().name()
     }
 
@@ -41,31 +39,32 @@ impl Ticket {
     /// [`RouteError`]: the last lane's, when there is none left or nothing left to retry with.
     pub async fn start(
         mut self,
-        request: Resolved,
-        mut moved: impl FnMut(&Arc<str>),
-    ) -> Result<Tokens, RouteError> {
+        request: Box<Resolved>,
+        mut moved: impl FnMut(&str),
+    ) -> Result<Tokens<'r>, RouteError> {
         let mut request = request;
         loop {
             // The last lane gets the request itself; only where another could follow is it worth a copy.
             let spare = (self.tried.len() + 1 < self.router.lanes.len()).then(|| request.clone());
-            let model = request.model.clone();
+            let model = spare.as_ref().and_then(|request| request.model.clone());
             match attempt(&self.using, request).await {
                 Ok((first, rest)) => {
-                    self.using.first_token(Instant::now());
-                    return Ok(Tokens { first: Some(first), rest, using: self.using });
+                    let began = Instant::now();
+                    self.using.first_token(began);
+                    return Ok(Tokens { first: Some(first), rest, began, using: self.using });
                 }
                 Err(error) => {
-                    let lane = Arc::clone(self.using.lane());
+                    let lane = self.using.lane();
                     let outcome = outcome_of(&error);
                     self.using.settle(outcome);
-                    tracing::warn!(lane = &**lane.name(), %error, ?outcome, "attempt failed before the first token");
-                    let failed = RouteError::Lane { lane: Arc::clone(lane.name()), error };
+                    tracing::warn!(lane = lane.name(), %error, ?outcome, "attempt failed before the first token");
+                    let failed = RouteError::Lane { lane: lane.name().to_owned(), error };
                     self.tried.push(lane);
                     request = match spare {
-                        Some(spare) if may_move(&self.router, &failed) => spare,
+                        Some(spare) if may_move(self.router, &failed) => spare,
                         _ => return Err(failed),
                     };
-                    self.using = match self.router.pick(model.as_deref(), &self.tried).await {
+                    self.using = match self.router.pick(model.as_deref(), &self.tried, Instant::now()).await {
                         Ok(using) => using,
                         Err(_) => return Err(failed),
                     };
@@ -77,10 +76,13 @@ impl Ticket {
 }
 
 /// One attempt: the first event and what follows it.
-async fn attempt(using: &Use, mut request: Resolved) -> Result<(TokenEvent, TokenStream), GenerateError> {
+async fn attempt(
+    using: &Use<'_>,
+    mut request: Box<Resolved>,
+) -> Result<(TokenEvent, TokenStream), GenerateError> {
     let lane = using.lane();
     request.model = request.model.map(|model| lane.resolve(model));
-    let mut stream = lane.backend().generate(request).await?;
+    let mut stream = lane.backend().generate(*request).await?;
     match stream.next().await {
         Some(TokenEvent::Failed(error)) => Err(error),
         Some(first) => Ok((first, stream)),
@@ -99,6 +101,8 @@ fn may_move(router: &Router, failed: &RouteError) -> bool {
 
 fn outcome_of(error: &GenerateError) -> Outcome {
     match error.blame() {
+        // It said nothing about how it will be once it is ready.
+        Blame::Nobody if *error == GenerateError::NotReady => Outcome::Abandoned,
         // It answered; that the answer was no is not its fault.
         Blame::Caller | Blame::Nobody => Outcome::Served,
         Blame::Lane => Outcome::Failed,
@@ -107,23 +111,30 @@ fn outcome_of(error: &GenerateError) -> Outcome {
 }
 
 /// A started answer. Dropped before its end, the generation is cancelled and the lane blamed for nothing.
-pub struct Tokens {
+pub struct Tokens<'r> {
     first: Option<TokenEvent>,
     rest: TokenStream,
-    using: Use,
+    began: Instant,
+    using: Use<'r>,
 }
 
-impl std::fmt::Debug for Tokens {
+impl std::fmt::Debug for Tokens<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokens").field("using", &self.using).finish_non_exhaustive()
     }
 }
 
-impl Tokens {
+impl<'r> Tokens<'r> {
     /// The lane's name.
     #[must_use]
-    pub fn lane(&self) -> &Arc<str> {
+    pub fn lane(&self) -> &'r str {
         self.using.lane().name()
+    }
+
+    /// When the first event came.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// The next event; a stream that just ends gives `Failed`.

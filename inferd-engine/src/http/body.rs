@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::HttpError;
 use super::idle::Idle;
-use super::link::Link;
+use super::link::{Fitness, Link};
 
 /// The chunks of one answer. Dropping it closes the connection unless it was read to its end.
 pub(crate) struct Body {
@@ -30,7 +30,7 @@ impl Body {
         let chunk = link.poll_chunk(&mut self.incoming, cx);
         if let Poll::Ready(None) = chunk
             && let Some(mut link) = self.link.take()
-            && link.is_free(&mut None)
+            && link.fitness(&mut None) == Fitness::Free
         {
             self.idle.put(link, None);
         }

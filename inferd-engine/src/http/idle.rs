@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::link::Link;
+use super::link::{Fitness, Link};
 
 /// The most idle connections one backend keeps.
 const IDLE_MAX: usize = 32;
@@ -44,12 +44,22 @@ impl Idle {
     /// A connection that is still good.
     pub(super) fn take(&self) -> Option<Link> {
         let now = Instant::now();
-        loop {
-            let Waiting { mut link, mut rest, since } = self.lock().pop_back()?;
-            if now.saturating_duration_since(since) <= IDLE_LIMIT && link.is_free(&mut rest) {
-                return Some(link);
+        let mut busy = Vec::new();
+        let free = loop {
+            let Some(mut waiting) = self.lock().pop_back() else { break None };
+            if now.saturating_duration_since(waiting.since) > IDLE_LIMIT {
+                continue;
             }
+            match waiting.link.fitness(&mut waiting.rest) {
+                Fitness::Free => break Some(waiting.link),
+                Fitness::Busy => busy.push(waiting),
+                Fitness::Dead => {}
+            }
+        };
+        if !busy.is_empty() {
+            self.lock().extend(busy.into_iter().rev());
         }
+        free
     }
 
     /// Closes all of them.

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -30,6 +30,17 @@ pub(super) struct Unanswered {
     pub(super) error: HttpError,
     /// Whether the server had not said one byte, so that on a reused connection it may never have seen the request.
     pub(super) silent: bool,
+}
+
+/// What a connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    /// Another request.
+    Free,
+    /// Nothing yet: the answer before has not come to its end.
+    Busy,
+    /// Nothing any more.
+    Dead,
 }
 
 impl Link {
@@ -78,39 +89,35 @@ impl Link {
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        let mut driven = false;
         loop {
-            match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+            self.drive(cx);
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
                     // Trailers say nothing that an engine asks for.
-                    Ok(_) | Err(_) => driven = false,
+                    Ok(_) | Err(_) => {}
                 },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending if driven => return Poll::Pending,
-                Poll::Pending => {
-                    self.drive(cx);
-                    driven = true;
-                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
     }
 
     /// Whether another request may be sent: reads the `rest` of the answer before, without waiting, and notices
     /// whether the server has hung up. The task polling last is forgotten, so an idle connection wakes nobody.
-    pub(super) fn is_free(&mut self, rest: &mut Option<Incoming>) -> bool {
+    pub(super) fn fitness(&mut self, rest: &mut Option<Incoming>) -> Fitness {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut read = 0;
         while let Some(body) = rest {
             match self.try_chunk(body, cx) {
                 Poll::Ready(None) => *rest = None,
                 Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
-                Poll::Ready(Some(_)) | Poll::Pending => return false,
+                Poll::Ready(Some(_)) => return Fitness::Dead,
+                Poll::Pending => return Fitness::Busy,
             }
         }
         self.drive(cx);
-        !self.over && self.requests.is_ready()
+        if !self.over && self.requests.is_ready() { Fitness::Free } else { Fitness::Dead }
     }
 
     /// Reads and writes what can be. How the connection ended, if it did, is told to whoever waits for its answer.

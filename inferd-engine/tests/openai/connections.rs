@@ -1,6 +1,9 @@
 //! When connections are used again, replaced and closed.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::*;
@@ -53,12 +56,17 @@ async fn a_stream_dropped_after_done_leaves_its_connection_for_the_next() {
 }
 
 #[tokio::test]
-async fn an_end_that_does_not_come_keeps_nobody_waiting() {
-    let upstream = Upstream::start([answer().hang(), answer()]).await;
+async fn an_end_that_is_late_keeps_nobody_waiting_and_its_connection_is_not_lost() {
+    let late = Arc::new(Notify::new());
+    let upstream = Upstream::start([answer().wait(&late), answer().then_hang_up(), answer()]).await;
     let engine = engine(&upstream);
     assert_eq!(ask(&engine).await, whole());
     assert_eq!(ask(&engine).await, whole());
-    assert_eq!(connections(&upstream), [0, 1]);
+    timeout(PATIENCE, upstream.until(|counts| counts.open == 1)).await.expect("the second one is closed");
+    late.notify_one();
+    timeout(PATIENCE, upstream.until(|counts| counts.sent == 2)).await.expect("the first one is still open");
+    assert_eq!(ask(&engine).await, whole());
+    assert_eq!(connections(&upstream), [0, 1, 0]);
 }
 
 #[tokio::test]

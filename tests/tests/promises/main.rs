@@ -7,6 +7,7 @@ mod kill_nine;
 mod limits;
 mod malformed_lines;
 mod mutated_lines;
+mod service_manager;
 mod start_up;
 mod stopping;
 mod two_lanes;

@@ -65,7 +65,7 @@ fn without_ageing_nobody_rises() {
     let account = Arc::new(Account::default());
     let mut queue = FairQueue::default();
     let start = Instant::now();
-    queue.push(&account, Priority::Batch, 1, start, "batch");
+    queue.push(&account, Priority::Normal, 1, start, "normal");
     let later = start + Duration::from_secs(3600);
     queue.push(&account, Priority::Interactive, 1, later, "interactive");
     assert_eq!(queue.pop(later, Duration::ZERO).unwrap().payload, "interactive");

@@ -80,8 +80,8 @@ impl Model {
             self.run(&waiter);
             return Verdict::In;
         }
-        self.lift(waiter.client);
         if self.waiting.len() < self.limits.queue_depth {
+            self.lift(waiter.client);
             self.waiting.push(waiter);
             return Verdict::In;
         }
@@ -136,7 +136,7 @@ struct Rig {
     clients: Vec<Client>,
     model: Model,
     turns: BTreeMap<usize, Turn>,
-    permits: BTreeMap<usize, Permit>,
+    permits: BTreeMap<usize, Permit<'static>>,
     /// Client and band of each request, by id.
     requests: Vec<(usize, usize)>,
     granted: Vec<usize>,
@@ -197,6 +197,7 @@ impl Rig {
                 "{refused:?} of {candidates:?}"
             );
             self.model.waiting.retain(|waiter| waiter.id != refused[0]);
+            self.model.lift(client);
             self.model.waiting.push(waiter);
         }
         self.turns.extend(entered.ok().map(|turn| (id, turn)));

@@ -54,7 +54,7 @@ async fn a_watched_place_dropped_at_any_moment_leaves_no_trace() {
     for polled in [false, true] {
         for comes in [false, true] {
             let running = granted(&mut enters(&gate, &client, &normal()).unwrap());
-            let place = gate.enter(&client, &normal(), Instant::now()).unwrap();
+            let place = place(&gate, &client, &normal()).unwrap();
             let mut turn: Turn = place.turn_watched(|_| {}).boxed();
             if polled {
                 assert!(look(&mut turn).is_none());

@@ -6,7 +6,7 @@ use super::*;
 
 /// A turn that is watched, and what it is told.
 fn watches(gate: &Admission, client: &Client, priority: Priority) -> (Turn, mpsc::Receiver<u32>) {
-    let place = gate.enter(client, &request(priority, 1), Instant::now()).unwrap();
+    let place = place(gate, client, &request(priority, 1)).unwrap();
     let (tell, told) = mpsc::channel();
     (place.turn_watched(move |position| tell.send(position).unwrap()).boxed(), told)
 }

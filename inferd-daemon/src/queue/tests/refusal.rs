@@ -3,7 +3,7 @@
 use super::*;
 
 /// A gate with one running request of a client that nobody else is.
-fn busy(active: usize, queue_depth: usize, per_client_queue: usize) -> (Admission, Permit) {
+fn busy(active: usize, queue_depth: usize, per_client_queue: usize) -> (Admission, Permit<'static>) {
     let gate = Admission::with_limits(Limits { per_client_queue, ..Limits::new(active, queue_depth) });
     let permit = granted(&mut enters(&gate, &who(&gate, 99), &normal()).unwrap());
     (gate, permit)
@@ -89,7 +89,7 @@ async fn a_refusal_says_how_full_it_is_and_when_to_come_back() {
 }
 
 /// A gate where a slot is held for `held` and one is held now.
-async fn seasoned(active: usize, held: Duration) -> (Admission, Vec<Permit>) {
+async fn seasoned(active: usize, held: Duration) -> (Admission, Vec<Permit<'static>>) {
     let gate = Admission::new(active, 8);
     let client = who(&gate, 99);
     let first = granted(&mut enters(&gate, &client, &normal()).unwrap());

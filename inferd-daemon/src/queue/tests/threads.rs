@@ -8,14 +8,20 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 
-const ACTIVE: usize = 2;
-const CALLERS: u64 = 8;
-const ROUNDS: usize = 250;
+/// One run: how many come how often, to a gate of which limits.
+#[derive(Clone, Copy)]
+struct Run {
+    active: usize,
+    queue_depth: usize,
+    callers: u64,
+    rounds: usize,
+    patience: Patience,
+}
 
 /// How often somebody looks whether its turn has come before it leaves, by round; `None`: it stays.
 type Patience = fn(usize) -> Option<usize>;
 
-async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit, Refused>> {
+async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit<'static>, Refused>> {
     let Some(mut polls) = patience else { return Some(turn.await) };
     poll_fn(|cx| match turn.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -30,16 +36,16 @@ async fn wait(mut turn: Turn, patience: Option<usize>) -> Option<Result<Permit, 
 }
 
 /// Comes and goes; how often it was served.
-async fn caller(gate: Admission, number: u64, running: Arc<AtomicUsize>, patience: Patience) -> usize {
+async fn caller(gate: Admission, number: u64, running: Arc<AtomicUsize>, run: Run) -> usize {
     let client = who(&gate, number % 3);
     let mut served = 0;
-    for round in 0..ROUNDS {
+    for round in 0..run.rounds {
         let Ok(turn) = enters(&gate, &client, &normal()) else {
             tokio::task::yield_now().await;
             continue;
         };
-        if let Some(Ok(permit)) = wait(turn, patience(round)).await {
-            assert!(running.fetch_add(1, Ordering::SeqCst) < ACTIVE, "more than active run");
+        if let Some(Ok(permit)) = wait(turn, (run.patience)(round)).await {
+            assert!(running.fetch_add(1, Ordering::SeqCst) < run.active, "more than active run");
             permit.charge_token();
             if round % 3 == 0 {
                 tokio::task::yield_now().await;
@@ -52,12 +58,13 @@ async fn caller(gate: Admission, number: u64, running: Arc<AtomicUsize>, patienc
     served
 }
 
-async fn stress(queue_depth: usize, patience: Patience) -> usize {
-    let gate = Admission::new(ACTIVE, queue_depth);
+/// How many were served.
+async fn stress(run: Run) -> usize {
+    let gate = Admission::new(run.active, run.queue_depth);
     let tasks = TaskTracker::new();
     let running = Arc::new(AtomicUsize::new(0));
     let callers =
-        (0..CALLERS).map(|number| tasks.spawn(caller(gate.clone(), number, Arc::clone(&running), patience)));
+        (0..run.callers).map(|number| tasks.spawn(caller(gate.clone(), number, Arc::clone(&running), run)));
     let all = futures_util::future::join_all(callers);
     let served = tokio::time::timeout(Duration::from_secs(20), all).await.expect("nobody waits for ever");
     assert_eq!(counts(&gate), (0, 0));
@@ -66,11 +73,12 @@ async fn stress(queue_depth: usize, patience: Patience) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_who_stays_is_served() {
-    let calls = usize::try_from(CALLERS).unwrap() * ROUNDS;
-    assert_eq!(stress(usize::try_from(CALLERS).unwrap(), |_| None).await, calls);
+    let run = Run { active: 2, queue_depth: 8, callers: 8, rounds: 250, patience: |_| None };
+    assert_eq!(stress(run).await, 8 * 250);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_slot_given_to_somebody_who_leaves_at_that_moment_is_passed_on() {
-    assert!(stress(4, |round| Some(round % 4)).await > 0);
+    let run = Run { active: 2, queue_depth: 4, callers: 8, rounds: 250, patience: |round| Some(round % 4) };
+    assert!(stress(run).await > 0);
 }

@@ -1,0 +1,72 @@
+//! What systemd is told: that the daemon serves, that it stops, that it is alive (`sd_notify(3)`).
+//!
+//! Without a service manager nothing is said. A message that cannot be sent is logged, and changes nothing.
+
+use std::time::Duration;
+
+/// What there is to say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Word {
+    /// Requests are served.
+    Ready,
+    /// No more are taken.
+    Stopping,
+    /// Still here.
+    Alive,
+}
+
+/// Says it.
+pub(crate) fn tell(word: Word) {
+    if let Err(error) = platform::tell(word) {
+        tracing::warn!(?word, %error, "cannot reach the service manager");
+    }
+}
+
+/// Says for ever that the daemon is alive, at half the interval asked for; at once over if none was.
+pub(crate) async fn keep_watchdog() {
+    let Some(interval) = platform::watchdog() else { return };
+    let mut ticks = tokio::time::interval((interval / 2).max(Duration::from_millis(1)));
+    loop {
+        ticks.tick().await;
+        tell(Word::Alive);
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::io;
+    use std::time::Duration;
+
+    use sd_notify::NotifyState;
+
+    use super::Word;
+
+    pub(super) fn tell(word: Word) -> io::Result<()> {
+        sd_notify::notify(&[match word {
+            Word::Ready => NotifyState::Ready,
+            Word::Stopping => NotifyState::Stopping,
+            Word::Alive => NotifyState::Watchdog,
+        }])
+    }
+
+    pub(super) fn watchdog() -> Option<Duration> {
+        sd_notify::watchdog_enabled()
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::io;
+    use std::time::Duration;
+
+    use super::Word;
+
+    #[expect(clippy::unnecessary_wraps, reason = "the signature is the one of all platforms")]
+    pub(super) fn tell(_word: Word) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn watchdog() -> Option<Duration> {
+        None
+    }
+}
