@@ -126,7 +126,9 @@ impl Dispatch {
             self.lone = None;
             self.forget(&ended);
         }
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx) {
+        while !self.others.is_empty()
+            && let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx)
+        {
             self.forget(&ended);
         }
         were_open && self.calls.is_empty()
