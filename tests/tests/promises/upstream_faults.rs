@@ -1,5 +1,6 @@
 //! Whatever an upstream does, its caller is told in one frame, and the next caller is served.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -48,6 +49,13 @@ async fn faults() -> Result<Vec<(&'static str, Upstream)>> {
     Ok(upstreams)
 }
 
+/// A backend that may not be there.
+fn backend_at(address: SocketAddr, name: &str) -> String {
+    format!(
+        "[[backends]]\nname = \"{name}\"\nkind = \"openai\"\nbase_url = \"http://{address}\"\nmodels = [\"{name}\"]\n"
+    )
+}
+
 fn named(model: &str) -> Value {
     json!({"id": model, "model": model, "messages": [{"role": "user", "content": "x"}]})
 }
@@ -68,10 +76,7 @@ async fn every_fault_of_an_upstream_is_told_in_one_frame_and_the_listener_goes_o
         config += &upstream.backend(name);
         config += "first_token_timeout_s = 0.3\n";
     }
-    let nobody = format!(
-        "[[backends]]\nname = \"down\"\nkind = \"openai\"\nbase_url = \"http://{down}\"\nmodels = [\"down\"]\n"
-    );
-    config += &nobody;
+    let config = format!("{config}{}", backend_at(down, "down"));
     let daemon = Daemon::start(&config).await?;
     let mut client = daemon.connect().await?;
     let mut told = String::new();
@@ -151,9 +156,7 @@ async fn an_upstream_that_falls_silent_in_mid_stream_is_given_up_on() -> Result<
 #[tokio::test]
 async fn an_upstream_that_comes_back_is_used_again() -> Result<()> {
     let address = free_address()?;
-    let config = format!(
-        "[breaker]\ncooldown_s = 0.1\n[[backends]]\nname = \"m\"\nkind = \"openai\"\nbase_url = \"http://{address}\"\nmodels = [\"m\"]\n"
-    );
+    let config = format!("[breaker]\ncooldown_s = 0.1\n{}", backend_at(address, "m"));
     let daemon = Daemon::start(&config).await?;
     let mut client = daemon.connect().await?;
     for n in 0..4 {
