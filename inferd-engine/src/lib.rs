@@ -6,7 +6,8 @@
 //! Invariants:
 //! - A stream ends with exactly one `Done` or `Failed`; one that just ends was cut short.
 //! - Dropping a stream ends its generation and closes its connection.
-//! - No backend retries: whoever holds the request decides that.
+//! - No backend retries: whoever holds the request decides that. A request that found its kept connection dead, before
+//!   one byte of an answer, was never taken and is sent on a fresh one.
 
 mod backend;
 mod http;

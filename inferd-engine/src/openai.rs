@@ -30,7 +30,7 @@ use tokio::sync::OnceCell;
 pub use crate::http::BadUrl;
 use crate::http::{Answer, Ask, Client, Clock, Origin, Redactor, Sse, Timeouts, refusal};
 use crate::{Backend, Capabilities, Embedded, GenerateError, TokenStream};
-use request::Chat;
+use request::{Chat, is_streamed};
 use stream::{Form, Generation};
 
 /// One engine: where it is and how long it may take.
@@ -167,7 +167,7 @@ impl OpenAi {
             None => self.default_model().await?,
         };
         let answer = self.post(&self.chat, &Chat::new(request, model), model).await?;
-        let form = form(&answer.headers, request.stream)?;
+        let form = form(&answer.headers, is_streamed(request))?;
         Ok((answer, form))
     }
 }

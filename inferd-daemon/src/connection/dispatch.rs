@@ -33,7 +33,7 @@ pub(super) struct Desk {
 /// What one connection has open.
 pub(super) struct Dispatch {
     desk: Arc<Desk>,
-    /// The call that was opened while no other was. It is polled without the bookkeeping that many need.
+    /// The call that was opened while no other was, until another is. It is polled without the bookkeeping that many need.
     lone: Option<Running>,
     others: FuturesUnordered<Running>,
     calls: Vec<Arc<Call>>,
@@ -112,6 +112,8 @@ impl Dispatch {
         if self.calls.is_empty() {
             self.lone = Some(running);
         } else {
+            // Among others it has no right to go first any more.
+            self.others.extend(self.lone.take());
             self.others.push(running);
         }
         self.calls.push(call);
@@ -126,7 +128,9 @@ impl Dispatch {
             self.lone = None;
             self.forget(&ended);
         }
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx) {
+        while !self.others.is_empty()
+            && let Poll::Ready(Some(ended)) = Pin::new(&mut self.others).poll_next(cx)
+        {
             self.forget(&ended);
         }
         were_open && self.calls.is_empty()

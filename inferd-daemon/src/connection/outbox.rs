@@ -86,6 +86,9 @@ impl Writer {
                     return Poll::Ready(Ok(()));
                 }
                 std::mem::swap(&mut self.bytes, &mut frames.bytes);
+                // The first to wait is the one that filled it: it goes last now, so that none starves another.
+                let turn = frames.waiting.len().min(1);
+                frames.waiting.rotate_left(turn);
                 frames.waiting.drain(..).for_each(Waker::wake);
             }
             match ready!(Pin::new(&mut *socket).poll_write(cx, &self.bytes[self.written..]))? {

@@ -40,13 +40,22 @@ pub(super) struct Chat<'a> {
     grammar: Option<&'a str>,
 }
 
+/// The longest answer that is asked for in one piece. A longer one comes as a stream, whether or not the caller wants
+/// one: only a stream tells a server that is busy from one that hangs.
+const WHOLE_TOKENS_MAX: u32 = 256;
+
+/// Whether the server is asked to stream.
+pub(super) fn is_streamed(request: &Resolved) -> bool {
+    request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX)
+}
+
 impl<'a> Chat<'a> {
     pub(super) fn new(request: &'a Resolved, model: &'a str) -> Self {
         Self {
             model,
             messages: Messages(&request.messages),
-            stream: request.stream,
-            stream_options: request.stream.then_some(StreamOptions { include_usage: true }),
+            stream: is_streamed(request),
+            stream_options: is_streamed(request).then_some(StreamOptions { include_usage: true }),
             temperature: request.temperature,
             top_p: request.top_p,
             top_k: request.top_k,

@@ -25,13 +25,16 @@ async fn a_plain_question_sends_nothing_it_was_not_given() {
 }
 
 #[tokio::test]
-async fn without_stream_none_is_asked_for() {
+async fn a_short_answer_that_is_not_streamed_is_asked_for_whole_and_a_long_one_is_streamed() {
     let answer = json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]});
-    let upstream = Upstream::start([Reply::json(200, &answer)]).await;
-    rest(engine(&upstream).generate(question(false)).await.expect("an answer begins")).await;
-    let sent = upstream.requests()[0].json();
-    assert_eq!(sent["stream"], false);
-    assert!(sent.get("stream_options").is_none());
+    for (max_tokens, streamed) in [(Some(256), false), (Some(257), true), (None, true)] {
+        let upstream = Upstream::start([Reply::json(200, &answer)]).await;
+        let question = Resolved { max_tokens, ..question(false) };
+        rest(engine(&upstream).generate(question).await.expect("an answer begins")).await;
+        let sent = upstream.requests()[0].json();
+        assert_eq!(sent["stream"], streamed, "{max_tokens:?}");
+        assert_eq!(sent.get("stream_options").is_some(), streamed, "{max_tokens:?}");
+    }
 }
 
 #[tokio::test]
