@@ -33,7 +33,8 @@ pub(super) struct Desk {
 /// What one connection has open.
 pub(super) struct Dispatch {
     desk: Arc<Desk>,
-    /// The call that was opened while no other was, until another is. It is polled without the bookkeeping that many need.
+    /// The call that was opened while no other was, until another is. It is polled without the bookkeeping that many
+    /// need.
     lone: Option<Running>,
     others: FuturesUnordered<Running>,
     calls: Vec<Arc<Call>>,
