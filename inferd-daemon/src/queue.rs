@@ -315,7 +315,7 @@ impl Contended {
 
 /// What the prompt of `request` is charged: its tokens, at four bytes each until the engine says better.
 fn prompt_cost(request: &Resolved) -> u64 {
-    let bytes: usize = request.messages.iter().map(|message| message.content.text().len()).sum();
+    let bytes: usize = request.messages.iter().map(|message| message.content.text_bytes()).sum();
     (bytes as u64).div_ceil(4).max(1)
 }
 

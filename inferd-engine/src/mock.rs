@@ -133,7 +133,7 @@ impl Backend for Mock {
 
 /// Four bytes a token: near enough for a model that reads nothing.
 fn prompt_tokens(request: &Resolved) -> u32 {
-    let bytes: usize = request.messages.iter().map(|message| message.content.text().len()).sum();
+    let bytes: usize = request.messages.iter().map(|message| message.content.text_bytes()).sum();
     u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX)
 }
 

@@ -93,6 +93,21 @@ impl Content {
         }
     }
 
+    /// Bytes of text in this turn.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        match &self.body {
+            Body::Text(text) => text.len(),
+            Body::Blocks(blocks) => blocks
+                .iter()
+                .map(|block| match block {
+                    Block::Text { text } => text.len(),
+                    Block::Image { .. } => 0,
+                })
+                .sum(),
+        }
+    }
+
     /// Whether the turn holds an image.
     #[must_use]
     pub fn has_images(&self) -> bool {
