@@ -1,19 +1,19 @@
 //! Where connections come from: local sockets, named pipes, TCP.
 //!
-//! An address enters, connected sockets and who is behind them leave. What they say is not looked at here. This folder
-//! is the only one of the crate that knows one platform from another.
+//! An address enters, connected sockets and who is behind them leave. What they say is not looked at here.
 
-mod hangup;
-mod inherited;
 mod local;
 mod tcp;
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
-pub(crate) use hangup::Hangup;
-pub(crate) use inherited::inherited;
+pub(crate) use crate::platform::hangup::Hangup;
+pub(crate) use crate::platform::inherited::inherited;
+
+pub(crate) use local::Passed;
 pub use local::{BindError, LocalListener};
 pub use tcp::bind_tcp;
 
@@ -48,4 +48,13 @@ pub(crate) trait Listener: Send + Sync + 'static {
 
     /// The next connection. An error is of that connection or passing; the listener goes on.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Socket, Peer)>> + Send;
+}
+
+/// Sockets that a service manager opened for us.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// In place of the local socket.
+    pub(crate) local: Option<Passed>,
+    /// In place of the TCP address.
+    pub(crate) tcp: Option<TcpListener>,
 }

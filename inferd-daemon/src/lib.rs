@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod lifecycle;
 pub mod lock;
 pub mod paths;
+mod platform;
 pub mod process;
 pub mod queue;
 pub mod router;

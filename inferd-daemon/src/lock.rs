@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use fs4::{FileExt, TryLockError};
 
+use crate::platform::lock_file;
+
 /// Room for any process id and its line end.
 const PID_BYTES_MAX: u64 = 16;
 
@@ -92,13 +94,7 @@ impl Lock {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        use rustix::fs::OFlags;
-        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-    }
+    lock_file::secure(&mut options);
     options.open(path)
 }
 

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::platform::directory;
+
 /// Where a user's daemon is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -74,7 +76,7 @@ impl Paths {
     /// `%LOCALAPPDATA%\inferd`, and the sockets are pipes.
     #[must_use]
     pub fn of_user() -> Self {
-        Self::on(System::HERE, |name| std::env::var_os(name), owner::user())
+        Self::on(System::HERE, |name| std::env::var_os(name), directory::user())
     }
 
     /// Those of a daemon that lives in `dir`.
@@ -123,7 +125,7 @@ impl Paths {
     pub fn prepare(&self) -> Result<(), PathsError> {
         let path = || self.runtime_dir.clone();
         let failed = |source| PathsError::Io { path: path(), source };
-        owner::make_dir(&self.runtime_dir).map_err(failed)?;
+        directory::make_dir(&self.runtime_dir).map_err(failed)?;
         let found = self.runtime_dir.symlink_metadata().map_err(failed)?;
         if found.is_symlink() {
             return Err(PathsError::Symlink(path()));
@@ -131,80 +133,16 @@ impl Paths {
         if !found.is_dir() {
             return Err(PathsError::NotADirectory(path()));
         }
-        if !owner::owns(&found) {
+        if !directory::owns(&found) {
             return Err(PathsError::ForeignOwner(path()));
         }
         if self.own_dir {
-            owner::tighten(&self.runtime_dir, &found).map_err(failed)
-        } else if owner::others_write(&found) {
+            directory::tighten(&self.runtime_dir, &found).map_err(failed)
+        } else if directory::others_write(&found) {
             Err(PathsError::WritableByOthers(path()))
         } else {
             Ok(())
         }
-    }
-}
-
-/// Owners and permissions, where the system has them.
-#[cfg(unix)]
-mod owner {
-    use std::fs::{DirBuilder, Metadata, Permissions};
-    use std::io;
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-    use std::path::Path;
-
-    pub(super) fn user() -> u32 {
-        rustix::process::geteuid().as_raw()
-    }
-
-    /// Makes `path` and what is missing above it; what is there already is left for a look.
-    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
-        match path.symlink_metadata() {
-            Ok(_) => Ok(()),
-            Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(path),
-        }
-    }
-
-    pub(super) fn owns(found: &Metadata) -> bool {
-        found.uid() == user()
-    }
-
-    pub(super) fn others_write(found: &Metadata) -> bool {
-        found.mode() & 0o022 != 0
-    }
-
-    pub(super) fn tighten(path: &Path, found: &Metadata) -> io::Result<()> {
-        if found.mode() & 0o777 == 0o700 {
-            return Ok(());
-        }
-        std::fs::set_permissions(path, Permissions::from_mode(0o700))
-    }
-}
-
-/// What is under a user's profile is the user's own.
-#[cfg(not(unix))]
-mod owner {
-    use std::fs::Metadata;
-    use std::io;
-    use std::path::Path;
-
-    pub(super) fn user() -> u32 {
-        0
-    }
-
-    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path)
-    }
-
-    pub(super) fn owns(_found: &Metadata) -> bool {
-        true
-    }
-
-    pub(super) fn others_write(_found: &Metadata) -> bool {
-        false
-    }
-
-    pub(super) fn tighten(_path: &Path, _found: &Metadata) -> io::Result<()> {
-        Ok(())
     }
 }
 

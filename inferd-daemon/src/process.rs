@@ -305,7 +305,7 @@ struct Bound {
 async fn bind(config: &Config, paths: &Paths) -> Result<Bound, StartError> {
     let inherited = inherited().map_err(StartError::Inherited)?;
     let local = match inherited.local {
-        Some(local) => local,
+        Some(passed) => LocalListener::adopt(passed),
         None => LocalListener::bind(&paths.local, config.listen.group.as_deref()).await?,
     };
     let tcp = match (inherited.tcp, config.listen.tcp) {

@@ -1,7 +1,7 @@
 //! Admission: the one gate in front of every engine.
 //!
 //! A request enters and is refused, given a [`Permit`], or given a [`Place`] to wait in; a freed permit goes to
-//! whoever [`fair::FairQueue`] says is next. Which engine runs it, and what it is, are not known here.
+//! whoever `fair::FairQueue` says is next. Which engine runs it, and what it is, are not known here.
 //!
 //! Invariants:
 //! - Never more than `active` permits out, never more than `queue_depth` places held.

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::platform::service_manager;
+
 /// What there is to say.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Word {
@@ -17,56 +19,17 @@ pub(crate) enum Word {
 
 /// Says it.
 pub(crate) fn tell(word: Word) {
-    if let Err(error) = platform::tell(word) {
+    if let Err(error) = service_manager::tell(word) {
         tracing::warn!(?word, %error, "cannot reach the service manager");
     }
 }
 
 /// Says for ever that the daemon is alive, at half the interval asked for; at once over if none was.
 pub(crate) async fn keep_watchdog() {
-    let Some(interval) = platform::watchdog() else { return };
+    let Some(interval) = service_manager::watchdog() else { return };
     let mut ticks = tokio::time::interval((interval / 2).max(Duration::from_millis(1)));
     loop {
         ticks.tick().await;
         tell(Word::Alive);
-    }
-}
-
-#[cfg(unix)]
-mod platform {
-    use std::io;
-    use std::time::Duration;
-
-    use sd_notify::NotifyState;
-
-    use super::Word;
-
-    pub(super) fn tell(word: Word) -> io::Result<()> {
-        sd_notify::notify(&[match word {
-            Word::Ready => NotifyState::Ready,
-            Word::Stopping => NotifyState::Stopping,
-            Word::Alive => NotifyState::Watchdog,
-        }])
-    }
-
-    pub(super) fn watchdog() -> Option<Duration> {
-        sd_notify::watchdog_enabled()
-    }
-}
-
-#[cfg(windows)]
-mod platform {
-    use std::io;
-    use std::time::Duration;
-
-    use super::Word;
-
-    #[expect(clippy::unnecessary_wraps, reason = "the signature is the one of all platforms")]
-    pub(super) fn tell(_word: Word) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn watchdog() -> Option<Duration> {
-        None
     }
 }

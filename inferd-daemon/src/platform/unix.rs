@@ -1,0 +1,9 @@
+//! Linux, macOS and their like.
+
+pub(crate) mod directory;
+pub(crate) mod hangup;
+pub(crate) mod inherited;
+pub(crate) mod lock_file;
+pub(crate) mod service_manager;
+pub(crate) mod signals;
+pub(crate) mod socket;
