@@ -195,7 +195,8 @@ impl Talk {
     fn closed(mut self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            self.served.await.unwrap();
+            let served = tokio::time::timeout(Duration::from_secs(3600), self.served).await;
+            served.expect("the daemon closes it").unwrap();
             let mut rest = String::new();
             while self.from.read_line(&mut rest).await.is_ok_and(|read| read > 0) {}
             assert_eq!(rest, "", "said before it closed, at {caller}");

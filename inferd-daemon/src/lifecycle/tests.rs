@@ -95,7 +95,8 @@ async fn answer(socket: &mut DuplexStream) -> String {
     let mut text = String::new();
     let mut buffer = [0; 1024];
     while !text.contains("\"done\"") {
-        let read = socket.read(&mut buffer).await.unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(60), socket.read(&mut buffer));
+        let read = read.await.expect("it is served").unwrap();
         assert!(read > 0, "it closed after {text:?}");
         text += std::str::from_utf8(&buffer[..read]).unwrap();
     }
