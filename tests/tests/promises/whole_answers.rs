@@ -34,7 +34,7 @@ async fn without_a_stream_an_answer_is_exactly_one_frame() -> Result<()> {
         assert_eq!(streamed.len(), 4, "{streamed:?}");
         assert!(streamed.iter().all(|frame| frame["id"] == "third"), "{streamed:?}");
     }
-    let asked = upstream.seen().requests;
-    assert_eq!(asked.iter().map(|asked| asked["stream"] == true).collect::<Vec<_>>(), [false, false, true]);
+    // What may be long is streamed by the upstream all the same: a stall has to differ from work.
+    assert!(upstream.seen().requests.iter().all(|asked| asked["stream"] == true));
     Ok(())
 }
