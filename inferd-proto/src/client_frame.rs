@@ -73,7 +73,7 @@ impl ClientFrame {
         match head.kind.as_deref() {
             None | Some("request") => read(line).map(Self::Request),
             Some("cancel") => read(line).map(|Cancel { id }| Self::Cancel { id }),
-            Some("hello") => Ok(Self::Hello),
+            Some("hello") => read(line).map(|Hello {}| Self::Hello),
             Some("embed") => read(line).map(Self::Embed),
             Some("auth") => read(line).map(Self::Auth),
             Some(other) => Err(Rejected {
@@ -90,6 +90,9 @@ impl ClientFrame {
 struct Cancel {
     id: String,
 }
+
+#[derive(Deserialize)]
+struct Hello {}
 
 fn read<T: DeserializeOwned>(line: &[u8]) -> Result<T, Rejected> {
     serde_json::from_slice(line).map_err(|_| explain::<T>(line))
@@ -152,7 +155,10 @@ impl<'a> Visitor<'a> for HeadVisitor<'_, 'a> {
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(Text(key)) = map.next_key()? {
             match &*key {
-                "type" => self.0.kind = map.next_value::<TextOrNone<'a>>()?.0,
+                "type" => {
+                    let kind = map.next_value::<TextOrNone<'a>>()?.0;
+                    self.0.kind = Some(kind.unwrap_or(Cow::Borrowed("what is no text")));
+                }
                 "id" => self.0.id = map.next_value::<TextOrNone<'a>>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;

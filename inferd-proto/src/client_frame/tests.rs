@@ -51,6 +51,8 @@ fn a_rejection_names_the_field_and_keeps_the_id() {
         rejected(r#"{"id":"f","messages":[{"role":"user","content":"cut"#),
         rejected(r#"{"id":"g","type":"teleport"}"#),
         rejected(r#"{"id":"h","type":"embed"}"#),
+        rejected(r#"{"type":5,"id":"n","messages":[]}"#),
+        rejected(r#"{"id":"o","type":"hello""#),
         rejected(r#"{"id":5,"messages":[]}"#),
         rejected(r#"["not","an","object"]"#),
         rejected("hello"),
