@@ -173,7 +173,6 @@ impl<S: Socket> Connection<S> {
     fn heed<D: Future, E: Future>(&mut self, cx: &mut Context<'_>, signals: &mut Signals<'_, D, E>) {
         if !self.draining && signals.draining.as_mut().poll(cx).is_ready() {
             self.draining = true;
-            self.dispatch.drain();
         }
         if !self.ended && signals.ending.as_mut().poll(cx).is_ready() {
             self.ended = true;

@@ -136,13 +136,18 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts until the daemon drains, then waits for every connection of this door.
 pub(crate) async fn listen<L: Listener>(listener: L, door: Door) {
+    let connections = door.tasks.clone();
+    take_in(listener, door).await;
+    connections.close();
+    connections.wait().await;
+}
+
+/// Accepts until the daemon drains. When this returns nobody can connect any more.
+pub(crate) async fn take_in<L: Listener>(listener: L, door: Door) {
     tokio::select! {
         () = accept(&listener, &door) => {}
         () = door.service.stop.draining() => {}
     }
-    drop(listener);
-    door.tasks.close();
-    door.tasks.wait().await;
 }
 
 /// Accepts for ever.

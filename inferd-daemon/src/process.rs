@@ -21,14 +21,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin, Hub, Serving};
 use crate::backends::{self, BackendError};
-use crate::config::{BackendConfig, ClientScope, Config};
+use crate::config::{BackendConfig, Config};
 use crate::discover::{self, Candidate};
 use crate::endpoint::{BindError, LocalListener, bind_tcp, inherited};
-use crate::lifecycle::{Door, Identity, listen};
+use crate::lifecycle::{Door, take_in};
 use crate::lock::{Lock, LockError};
 use crate::paths::{Paths, PathsError};
 use crate::queue::{Admission, Limits};
-use crate::router::{BreakerConfig, LaneConfig, Router};
+use crate::router::{LaneConfig, Router};
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service, Stop};
 use crate::service_manager::{self, Word};
@@ -130,17 +130,16 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     let door = Door {
         service: Arc::clone(&service),
         keys: secrets.clients.map(Arc::new),
-        identity: identity(&config),
+        identity: config.admission.client,
         connections: Arc::new(Semaphore::new(config.limits.connections_max)),
         tasks: TaskTracker::new(),
     };
     let Bound { local, tcp, sockets } = bind(&config, &paths).await?;
-    let listeners = TaskTracker::new();
+    let (listeners, connections) = (TaskTracker::new(), door.tasks.clone());
     if let Some(tcp) = tcp {
-        listeners.spawn(listen(tcp, door.clone()));
+        listeners.spawn(take_in(tcp, door.clone()));
     }
-    listeners.spawn(listen(local, door));
-    listeners.close();
+    listeners.spawn(take_in(local, door));
 
     let serving = Serving { service, sockets: sockets.clone() };
     admin.serving.get_or_init(|| serving);
@@ -156,6 +155,7 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
         admin_stop,
         stop,
         listeners,
+        connections,
         tasks,
         router,
         drain_timeout: config.drain_timeout,
@@ -203,6 +203,7 @@ struct Supervisor {
     admin_stop: CancellationToken,
     stop: Stop,
     listeners: TaskTracker,
+    connections: TaskTracker,
     tasks: TaskTracker,
     router: Arc<Router>,
     drain_timeout: Duration,
@@ -213,12 +214,16 @@ impl Supervisor {
         self.admin.drain.cancelled().await;
         tracing::info!(timeout_s = self.drain_timeout.as_secs_f64(), "draining");
         service_manager::tell(Word::Stopping);
-        self.admin.hub.publish(AdminStatus::Draining);
         self.stop.drain();
-        if tokio::time::timeout(self.drain_timeout, self.listeners.wait()).await.is_err() {
+        self.listeners.close();
+        self.listeners.wait().await;
+        // Said when it is so: nobody who has heard it still connects or has a request taken.
+        self.admin.hub.publish(AdminStatus::Draining);
+        self.connections.close();
+        if tokio::time::timeout(self.drain_timeout, self.connections.wait()).await.is_err() {
             tracing::warn!("requests were still open after the drain timeout: ending them");
             self.stop.end();
-            self.listeners.wait().await;
+            self.connections.wait().await;
         }
         for backend in self.router.backends() {
             if let Err(error) = backend.stop(BACKEND_STOP).await {
@@ -252,12 +257,6 @@ fn open_lanes(
     secrets: &Secrets,
     hub: &Hub,
 ) -> Result<Router, StartError> {
-    let breaker = BreakerConfig {
-        failures: config.breaker.failures as usize,
-        window: config.breaker.window,
-        cooldown: config.breaker.cooldown,
-        cooldown_max: config.breaker.cooldown_max,
-    };
     let mut lanes: Vec<(Arc<dyn Backend>, LaneConfig)> = Vec::new();
     for backend in backends {
         let name = backend.name.clone();
@@ -278,7 +277,7 @@ fn open_lanes(
             aliases: backend.aliases.clone(),
             priority: backend.priority,
             concurrency: backend.concurrency,
-            breaker,
+            breaker: config.breaker,
         };
         lanes.push((engine, lane));
     }
@@ -337,13 +336,5 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
         frame_bytes_max: config.limits.frame_bytes_max,
         open_requests_max: config.limits.open_requests_max,
         idle_timeout: config.limits.idle_timeout,
-    }
-}
-
-fn identity(config: &Config) -> Identity {
-    match config.admission.client {
-        ClientScope::Process => Identity::Process,
-        ClientScope::User => Identity::User,
-        ClientScope::Connection => Identity::Connection,
     }
 }

@@ -133,8 +133,12 @@ impl Daemon {
         let reached = timeout(PATIENCE, async {
             loop {
                 admin.send(&json!({"type": "snapshot"})).await?;
-                last = admin.frame_of("snapshot").await?;
-                if enough(&last) {
+                last = admin.frame().await?;
+                while last["type"] == "status" {
+                    last = admin.frame().await?;
+                }
+                // For a moment after it takes requests there is an error in its place: it has not quite started.
+                if last["type"] == "snapshot" && enough(&last) {
                     return Ok(());
                 }
                 sleep(LOOK_EVERY).await;

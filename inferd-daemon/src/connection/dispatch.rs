@@ -40,8 +40,6 @@ pub(super) struct Dispatch {
     calls: Vec<Arc<Call>>,
     /// The client said hello, and so understands additive fields.
     hello: bool,
-    /// No new call is opened.
-    draining: bool,
 }
 
 impl Dispatch {
@@ -52,7 +50,6 @@ impl Dispatch {
             others: FuturesUnordered::new(),
             calls: Vec::new(),
             hello: false,
-            draining: false,
         }
     }
 
@@ -95,7 +92,8 @@ impl Dispatch {
             let message = "id: expected one that is not open on this connection";
             return self.error(&request.id, ErrorCode::InvalidRequest, message);
         }
-        if self.draining {
+        // Asked of the word itself: nobody who was told of it has a request taken.
+        if self.desk.service.stop.is_said() {
             return self.error(&request.id, ErrorCode::BackendUnavailable, DRAINING);
         }
         if self.calls.len() >= self.desk.service.limits.open_requests_max {
@@ -164,11 +162,6 @@ impl Dispatch {
             let frame = Response::Status { id, status, position: None, backend: None };
             self.desk.outbox.put(|out| Answer::frame(out, &frame));
         }
-    }
-
-    /// Opens no more calls: the daemon is about to stop.
-    pub(super) fn drain(&mut self) {
-        self.draining = true;
     }
 
     /// Ends every call: the daemon stops and has waited long enough.
