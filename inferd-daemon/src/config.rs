@@ -26,6 +26,9 @@ pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub(crate) use section::line_of;
 
+use crate::lifecycle::Identity;
+use crate::router::BreakerConfig;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -103,7 +106,7 @@ pub struct AdmissionConfig {
     /// How long a request waits before it rises a band.
     pub ageing: Duration,
     /// What counts as one client on a local socket.
-    pub client: ClientScope,
+    pub client: Identity,
 }
 
 impl AdmissionConfig {
@@ -121,43 +124,7 @@ impl Default for AdmissionConfig {
             queue_depth: 64,
             per_client_queue: None,
             ageing: Duration::from_secs(30),
-            client: ClientScope::Process,
-        }
-    }
-}
-
-/// What counts as one client on a local socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientScope {
-    /// Each process.
-    #[default]
-    Process,
-    /// All processes of one user.
-    User,
-    /// Each connection.
-    Connection,
-}
-
-/// When a lane is left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BreakerConfig {
-    /// Failures within `window` that shut a lane, at least 1.
-    pub failures: u32,
-    /// How long a failure counts.
-    pub window: Duration,
-    /// How long a lane is shut the first time.
-    pub cooldown: Duration,
-    /// How long at most; never less than `cooldown`.
-    pub cooldown_max: Duration,
-}
-
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self {
-            failures: 3,
-            window: Duration::from_secs(60),
-            cooldown: Duration::from_secs(30),
-            cooldown_max: Duration::from_secs(300),
+            client: Identity::Process,
         }
     }
 }

@@ -35,11 +35,7 @@ fn main() -> anyhow::Result<ExitCode> {
         print!("{}", config.describe());
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(run(config))
+    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(run(config))
 }
 
 /// Runs until a signal has ended it; a second one does not wait.

@@ -21,14 +21,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin, Hub, Serving};
 use crate::backends::{self, BackendError};
-use crate::config::{BackendConfig, ClientScope, Config};
+use crate::config::{BackendConfig, Config};
 use crate::discover::{self, Candidate};
 use crate::endpoint::{BindError, LocalListener, bind_tcp, inherited};
-use crate::lifecycle::{Door, Identity, take_in};
+use crate::lifecycle::{Door, take_in};
 use crate::lock::{Lock, LockError};
 use crate::paths::{Paths, PathsError};
 use crate::queue::{Admission, Limits};
-use crate::router::{BreakerConfig, LaneConfig, Router};
+use crate::router::{LaneConfig, Router};
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service, Stop};
 use crate::service_manager::{self, Word};
@@ -130,7 +130,7 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     let door = Door {
         service: Arc::clone(&service),
         keys: secrets.clients.map(Arc::new),
-        identity: identity(&config),
+        identity: config.admission.client,
         connections: Arc::new(Semaphore::new(config.limits.connections_max)),
         tasks: TaskTracker::new(),
     };
@@ -257,12 +257,6 @@ fn open_lanes(
     secrets: &Secrets,
     hub: &Hub,
 ) -> Result<Router, StartError> {
-    let breaker = BreakerConfig {
-        failures: config.breaker.failures as usize,
-        window: config.breaker.window,
-        cooldown: config.breaker.cooldown,
-        cooldown_max: config.breaker.cooldown_max,
-    };
     let mut lanes: Vec<(Arc<dyn Backend>, LaneConfig)> = Vec::new();
     for backend in backends {
         let name = backend.name.clone();
@@ -283,7 +277,7 @@ fn open_lanes(
             aliases: backend.aliases.clone(),
             priority: backend.priority,
             concurrency: backend.concurrency,
-            breaker,
+            breaker: config.breaker,
         };
         lanes.push((engine, lane));
     }
@@ -342,13 +336,5 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
         frame_bytes_max: config.limits.frame_bytes_max,
         open_requests_max: config.limits.open_requests_max,
         idle_timeout: config.limits.idle_timeout,
-    }
-}
-
-fn identity(config: &Config) -> Identity {
-    match config.admission.client {
-        ClientScope::Process => Identity::Process,
-        ClientScope::User => Identity::User,
-        ClientScope::Connection => Identity::Connection,
     }
 }

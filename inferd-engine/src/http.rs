@@ -18,7 +18,7 @@ mod origin;
 mod redact;
 mod refusal;
 mod socket;
-mod sse;
+pub(crate) mod sse;
 mod tls;
 
 pub(crate) use body::Body;

@@ -22,6 +22,8 @@ mod message;
 mod request;
 mod resolved;
 mod response;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tool;
 
 pub use admin::{AdminCommand, AdminStatus, LoadPhase};

@@ -195,3 +195,6 @@ fn within(field: &str, value: Option<f64>, max: f64) -> Result<(), ProtoError> {
 fn invalid<T>(message: impl Into<String>) -> Result<T, ProtoError> {
     Err(ProtoError::InvalidRequest(message.into()))
 }
+
+#[cfg(test)]
+mod tests;

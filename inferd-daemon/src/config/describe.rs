@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::{BackendConfig, ClientScope, Config, EngineConfig, HttpKind, KeySource, ListenConfig};
+use super::{BackendConfig, Config, EngineConfig, HttpKind, KeySource, ListenConfig};
+use crate::lifecycle::Identity;
 
 pub(super) fn describe(config: &Config) -> String {
     let mut page = Page::default();
@@ -33,14 +34,14 @@ pub(super) fn describe(config: &Config) -> String {
     page.text(
         "client",
         match config.admission.client {
-            ClientScope::Process => "process",
-            ClientScope::User => "user",
-            ClientScope::Connection => "connection",
+            Identity::Process => "process",
+            Identity::User => "user",
+            Identity::Connection => "connection",
         },
     );
 
     page.heading("[breaker]");
-    page.line("failures", config.breaker.failures);
+    page.whole("failures", config.breaker.failures);
     page.seconds("window_s", config.breaker.window);
     page.seconds("cooldown_s", config.breaker.cooldown);
     page.seconds("cooldown_max_s", config.breaker.cooldown_max);

@@ -8,10 +8,9 @@ use toml::de::DeTable;
 
 use super::error::ConfigError;
 use super::section::{Section, line_of};
-use super::{
-    AdmissionConfig, BackendConfig, BreakerConfig, ClientScope, Config, KeySource, LimitsConfig,
-    ListenConfig, shape,
-};
+use super::{AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, shape};
+use crate::lifecycle::Identity;
+use crate::router::BreakerConfig;
 
 /// The most that anything is counted to.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
@@ -136,9 +135,9 @@ fn admission(section: &Section<'_>) -> Result<AdmissionConfig, ConfigError> {
         ageing: section.seconds("ageing_s")?.unwrap_or(defaults.ageing),
         client: match section.text("client")?.as_deref() {
             None => defaults.client,
-            Some("process") => ClientScope::Process,
-            Some("user") => ClientScope::User,
-            Some("connection") => ClientScope::Connection,
+            Some("process") => Identity::Process,
+            Some("user") => Identity::User,
+            Some("connection") => Identity::Connection,
             Some(_) => return Err(section.wrong("client", "expected `process`, `user` or `connection`")),
         },
     })

@@ -19,15 +19,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// When a breaker shuts, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerConfig {
-    /// Failures in a row that shut it.
+    /// Failures in a row that shut it, at least 1.
     pub failures: usize,
     /// Older failures than this are forgotten.
     pub window: Duration,
     /// How long it stays shut the first time; doubled by each failed probe.
     pub cooldown: Duration,
-    /// The longest it stays shut.
+    /// The longest it stays shut; never less than `cooldown`.
     pub cooldown_max: Duration,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - The events do not depend on where the chunks were cut.
-//! - No line and no event is held beyond [`EVENT_BYTES_MAX`].
+//! - No line and no event is held beyond the decoder's limit, which is [`EVENT_BYTES_MAX`].
 
 use std::ops::Range;
 
@@ -18,8 +18,8 @@ pub(crate) const EVENT_BYTES_MAX: usize = 1024 * 1024;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The decoder of one stream.
-#[derive(Default)]
 pub(crate) struct Sse {
+    event_bytes_max: usize,
     chunk: Bytes,
     /// How much of the chunk was read.
     at: usize,
@@ -44,10 +44,13 @@ pub(crate) enum Event<'a> {
     Comment,
 }
 
-/// A line or event beyond [`EVENT_BYTES_MAX`].
+/// A line or event beyond the decoder's limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event exceeds {EVENT_BYTES_MAX} bytes")]
-pub(crate) struct EventTooLong;
+#[error("an event exceeds {event_bytes_max} bytes")]
+pub(crate) struct EventTooLong {
+    /// The limit that was passed, in bytes.
+    pub(crate) event_bytes_max: usize,
+}
 
 /// Where an event was found.
 enum Found {
@@ -56,7 +59,27 @@ enum Found {
     Comment,
 }
 
+impl Default for Sse {
+    fn default() -> Self {
+        Self::new(EVENT_BYTES_MAX)
+    }
+}
+
 impl Sse {
+    /// A decoder of lines, and of events whose data, have at most `event_bytes_max` bytes.
+    pub(crate) fn new(event_bytes_max: usize) -> Self {
+        Self {
+            event_bytes_max,
+            chunk: Bytes::new(),
+            at: 0,
+            line: Vec::new(),
+            data: Vec::new(),
+            lent: false,
+            after_cr: false,
+            begun: false,
+        }
+    }
+
     /// Takes the next chunk; the one before must have been read until [`Sse::next`] said `None`.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         debug_assert_eq!(self.at, self.chunk.len(), "the chunk before is read to its end");
@@ -101,16 +124,12 @@ impl Sse {
                 }
             }
             let Some(length) = memchr2(b'\n', b'\r', rest) else {
-                if self.line.len() + rest.len() > EVENT_BYTES_MAX {
-                    return Err(EventTooLong);
-                }
+                self.check(self.line.len() + rest.len())?;
                 self.line.extend_from_slice(rest);
                 self.at = self.chunk.len();
                 return Ok(None);
             };
-            if length > EVENT_BYTES_MAX {
-                return Err(EventTooLong);
-            }
+            self.check(self.line.len() + length)?;
             let line = self.at..self.at + length;
             self.at = line.end;
             self.end_line();
@@ -173,12 +192,16 @@ impl Sse {
             Some([]) => &[],
             Some(_) | None => return Ok(None),
         };
-        if self.data.len() + value.len() > EVENT_BYTES_MAX {
-            return Err(EventTooLong);
-        }
+        self.check(self.data.len() + value.len())?;
         self.data.extend_from_slice(value);
         self.data.push(b'\n');
         Ok(None)
+    }
+
+    /// Whether so many bytes may be held.
+    fn check(&self, bytes: usize) -> Result<(), EventTooLong> {
+        let event_bytes_max = self.event_bytes_max;
+        if bytes > event_bytes_max { Err(EventTooLong { event_bytes_max }) } else { Ok(()) }
     }
 
     fn lend(&mut self) -> &[u8] {
@@ -187,5 +210,7 @@ impl Sse {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod standard;
 #[cfg(test)]
 mod tests;

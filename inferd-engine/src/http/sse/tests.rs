@@ -1,24 +1,16 @@
 use proptest::prelude::*;
 
+use super::standard::{decoded, plainly};
 use super::*;
 
 /// The events of `stream`, its chunks ending where `cuts` say; a comment is `None`.
 fn events(stream: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
-    let mut sse = Sse::default();
-    let mut seen = Vec::new();
     let mut start = 0;
-    for &end in cuts.iter().chain([&stream.len()]) {
-        sse.push(Bytes::copy_from_slice(&stream[start..end]));
-        start = end;
-        while let Some(event) = sse.next().unwrap() {
-            seen.push(match event {
-                Event::Data(data) => Some(data.to_vec()),
-                Event::Comment => None,
-            });
-        }
-    }
-    seen.extend(sse.end().map(|data| Some(data.to_vec())));
-    seen
+    let ends = cuts.iter().copied().chain([stream.len()]);
+    let chunks = ends.map(|end| &stream[std::mem::replace(&mut start, end)..end]);
+    let (heard, refused) = decoded(chunks, EVENT_BYTES_MAX);
+    assert_eq!(refused, None);
+    heard
 }
 
 #[track_caller]
@@ -90,13 +82,23 @@ fn an_event_within_one_chunk_is_not_copied() {
 }
 
 #[test]
+fn a_line_beyond_the_limit_is_refused_wherever_it_was_cut() {
+    let stream = b"data: a\n\n: 345678901\n";
+    for cut in 0..=stream.len() {
+        let (before, after) = stream.split_at(cut);
+        let refused = Some(EventTooLong { event_bytes_max: 10 });
+        assert_eq!(decoded([before, after], 10), (vec![Some(b"a".to_vec())], refused), "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_line_or_event_without_end_is_refused() {
     let mut sse = Sse::default();
     let piece = Bytes::from(vec![b'x'; EVENT_BYTES_MAX / 2 + 1]);
     sse.push(piece.clone());
     assert_eq!(sse.next(), Ok(None));
     sse.push(piece);
-    assert_eq!(sse.next(), Err(EventTooLong));
+    assert_eq!(sse.next(), Err(EventTooLong { event_bytes_max: EVENT_BYTES_MAX }));
 
     let mut sse = Sse::default();
     let line = Bytes::from([b"data: ".as_slice(), &vec![b'x'; EVENT_BYTES_MAX / 2 - 1], b"\n"].concat());
@@ -105,30 +107,7 @@ fn a_line_or_event_without_end_is_refused() {
     sse.push(line.clone());
     assert_eq!(sse.next(), Ok(None));
     sse.push(line);
-    assert_eq!(sse.next(), Err(EventTooLong));
-}
-
-/// The standard's algorithm over a whole stream, written for clearness alone.
-fn plainly(stream: &str) -> Vec<Option<Vec<u8>>> {
-    let stream = stream.strip_prefix('\u{feff}').unwrap_or(stream);
-    let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
-    let mut seen = Vec::new();
-    let mut data: Vec<&str> = Vec::new();
-    for line in stream.split('\n').chain([""]) {
-        match line.split_once(':') {
-            _ if line.is_empty() => {
-                if !data.is_empty() {
-                    seen.push(Some(data.join("\n").into_bytes()));
-                }
-                data.clear();
-            }
-            Some(("", _)) => seen.push(None),
-            Some(("data", value)) => data.push(value.strip_prefix(' ').unwrap_or(value)),
-            None if line == "data" => data.push(""),
-            Some(_) | None => {}
-        }
-    }
-    seen
+    assert_eq!(sse.next(), Err(EventTooLong { event_bytes_max: EVENT_BYTES_MAX }));
 }
 
 proptest! {
@@ -139,6 +118,6 @@ proptest! {
     ) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();
-        prop_assert_eq!(events(stream.as_bytes(), &cuts), plainly(&stream));
+        prop_assert_eq!(events(stream.as_bytes(), &cuts), plainly(stream.as_bytes(), EVENT_BYTES_MAX).0);
     }
 }

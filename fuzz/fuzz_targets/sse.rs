@@ -1,0 +1,5 @@
+//! Server-sent events, cut into chunks at any place.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| inferd_engine::testing::sse(input));
