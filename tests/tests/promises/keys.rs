@@ -1,11 +1,11 @@
 //! Over TCP with a key configured, a stranger gets not one byte.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use inferd_tests::{Daemon, Home, LineClient, free_address, request};
 use serde_json::json;
-use std::sync::Arc;
 use tokio::time::Instant;
 
 const KEY: &str = "correct horse battery staple";

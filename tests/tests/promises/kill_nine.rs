@@ -77,12 +77,8 @@ async fn killed_in_mid_stream_it_starts_again() -> Result<()> {
             clients.push(client);
         }
         clients[0].frame_of("token").await?;
-        let inode = std::fs::metadata(daemon.socket())?;
         kill(daemon).await?;
-        assert!(
-            inode.file_type() == std::fs::metadata(home.socket())?.file_type(),
-            "the socket file stays behind"
-        );
+        assert!(home.socket().exists(), "the socket file stays behind");
         for client in &mut clients {
             client.rest().await?;
         }

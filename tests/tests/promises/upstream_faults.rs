@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use inferd_tests::{Answer, Daemon, Upstream, free_address, request};
+use inferd_tests::{Answer, Daemon, Gate, Upstream, free_address, request};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -143,7 +143,7 @@ async fn a_lane_that_asks_for_rest_gets_it_while_others_are_used() -> Result<()>
 
 #[tokio::test]
 async fn an_upstream_that_falls_silent_in_mid_stream_is_given_up_on() -> Result<()> {
-    let upstream = Upstream::always(Answer::held(&["so far"], &inferd_tests::Gate::shut(), &[])).await?;
+    let upstream = Upstream::always(Answer::held(&["so far"], &Gate::shut(), &[])).await?;
     let daemon = Daemon::start(&format!("{}idle_timeout_s = 0.2\n", upstream.backend("m"))).await?;
     let mut client = daemon.connect().await?;
     let frames = client.ask(&request("i")).await?;

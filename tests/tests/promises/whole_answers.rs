@@ -8,9 +8,12 @@ use serde_json::json;
 
 use crate::text;
 
-async fn whole(client: &mut LineClient, id: &str) -> Result<()> {
+async fn whole(client: &mut LineClient, id: &str, max_tokens: Option<u32>) -> Result<()> {
     let mut asked = request(id);
     asked["stream"] = json!(false);
+    if let Some(max_tokens) = max_tokens {
+        asked["max_tokens"] = json!(max_tokens);
+    }
     let frames = client.ask(&asked).await?;
     assert_eq!(frames.len(), 1, "{frames:?}");
     assert_eq!((text(&frames[0], "type")?, text(&frames[0], "id")?), ("done", id));
@@ -26,15 +29,15 @@ async fn without_a_stream_an_answer_is_exactly_one_frame() -> Result<()> {
     for config in [upstream.backend("m"), mock.to_owned()] {
         let daemon = Daemon::start(&config).await?;
         let mut client = daemon.connect().await?;
-        for id in ["first", "second"] {
-            whole(&mut client, id).await?;
-        }
+        whole(&mut client, "of any length", None).await?;
+        whole(&mut client, "short", Some(16)).await?;
         // Nothing trails behind: the next frame belongs to the next request.
         let streamed = client.ask(&request("third")).await?;
         assert_eq!(streamed.len(), 4, "{streamed:?}");
         assert!(streamed.iter().all(|frame| frame["id"] == "third"), "{streamed:?}");
     }
-    // What may be long is streamed by the upstream all the same: a stall has to differ from work.
-    assert!(upstream.seen().requests.iter().all(|asked| asked["stream"] == true));
+    // What is sure to be short is asked for in one piece too.
+    let asked = upstream.seen().requests;
+    assert_eq!(asked.iter().map(|asked| asked["stream"] == true).collect::<Vec<_>>(), [true, false, true]);
     Ok(())
 }
