@@ -38,7 +38,7 @@ use crate::service::{Service, Stop};
 use dispatch::Dispatch;
 use outbox::Writer;
 
-/// How often a half-closed TCP client that waits for its first token is written to.
+/// How long nothing is written to a half-closed TCP client while it waits.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// How long a client that broke the framing may go on sending before the connection is closed on it.
@@ -250,6 +250,7 @@ impl<S: Socket> Connection<S> {
         self.lines = Lines::new(0);
         self.last_request = received;
         self.input = Input::HalfClosed(self.socket.hangup()?);
+        self.dispatch.begin_silence();
         Ok(())
     }
 

@@ -31,9 +31,9 @@ pub(super) struct Call {
 pub(super) enum Stage {
     /// It waits for its turn.
     Queued = 0,
-    /// A lane has it.
+    /// A lane has it, and has said nothing since it was last looked at.
     Running = 1,
-    /// A frame of it was sent.
+    /// A lane has it, and has said something.
     Speaking = 2,
 }
 

@@ -151,17 +151,27 @@ impl Dispatch {
     }
 
     /// Writes to a client that may be gone, so that its silence becomes an error.
+    /// What was said since the last time has done that already.
     pub(super) fn prove_life(&self) {
         for call in &self.calls {
             let status = match call.stage() {
                 Stage::Queued => "queued",
                 Stage::Running => "running",
-                Stage::Speaking => continue,
+                Stage::Speaking => {
+                    call.set_stage(Stage::Running);
+                    continue;
+                }
             };
             let (id, status) = (call.id().to_owned(), status.to_owned());
             let frame = Response::Status { id, status, position: None, backend: None };
             self.desk.outbox.put(|out| Answer::frame(out, &frame));
         }
+    }
+
+    /// Forgets what was said until now: from here on silence counts.
+    pub(super) fn begin_silence(&self) {
+        let spoke = |call: &&Arc<Call>| call.stage() == Stage::Speaking;
+        self.calls.iter().filter(spoke).for_each(|call| call.set_stage(Stage::Running));
     }
 
     /// Ends every call: the daemon stops and has waited long enough.

@@ -96,6 +96,16 @@ async fn a_tcp_client_that_vanishes_in_mid_stream_is_noticed_by_the_next_tokens(
 }
 
 #[tokio::test]
+async fn a_tcp_client_that_vanishes_while_its_answer_stalls_is_noticed_within_two_seconds() -> Result<()> {
+    let upstream = Upstream::always(Answer::held(&["once"], &Gate::shut(), &[])).await?;
+    let daemon = one_at_a_time(&upstream).await?;
+    let took = abandon(&daemon, &upstream, true, 2, true).await?;
+    report("tcp, in a stall", &took);
+    assert!(took.iter().all(|took| *took < ON_TCP), "{took:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_that_vanishes_while_it_waits_gives_up_its_place_and_is_never_run() -> Result<()> {
     let gate = Gate::shut();
     let upstream = Upstream::always(Answer::held(&[], &gate, &["late"])).await?;

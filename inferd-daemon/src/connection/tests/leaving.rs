@@ -61,7 +61,7 @@ async fn a_half_closed_client_is_served_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_half_closed_tcp_client_is_written_to_each_second_until_its_first_token() {
+async fn a_half_closed_tcp_client_is_written_to_each_second_in_which_it_hears_nothing() {
     let (backend, mut called) = dictated();
     let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
     let mut other = rig.tcp();
@@ -79,10 +79,25 @@ async fn a_half_closed_tcp_client_is_written_to_each_second_until_its_first_toke
     assert_eq!(before.elapsed(), 2 * PROOF_OF_LIFE);
     say.send(token("1")).await.unwrap();
     assert!(is_token(&talk.frame().await, "a", "1"));
-    tokio::time::sleep(10 * PROOF_OF_LIFE).await;
+    insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"running"}"#);
+    assert_eq!(before.elapsed(), 4 * PROOF_OF_LIFE, "the token was word enough for its own second");
     say.send(done(1)).await.unwrap();
     assert!(is_done(&talk.frame().await, "a", "1"));
     talk.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_falls_silent_is_no_proof_of_life_from_when_the_client_half_closed() {
+    let (backend, mut called) = dictated();
+    let mut talk = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default()).tcp();
+    talk.send(&ask("a")).await;
+    let say = called.next().await;
+    say.send(token("1")).await.unwrap();
+    assert!(is_token(&talk.frame().await, "a", "1"));
+    talk.half_close().await;
+    let before = Instant::now();
+    insta::assert_snapshot!(talk.line().await.unwrap(), @r#"{"type":"status","id":"a","status":"running"}"#);
+    assert_eq!(before.elapsed(), PROOF_OF_LIFE);
 }
 
 #[tokio::test(start_paused = true)]
