@@ -20,6 +20,7 @@ pub(crate) fn others_write(_found: &Metadata) -> bool {
     false
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature is the one of all platforms")]
 pub(crate) fn tighten(_path: &Path, _found: &Metadata) -> io::Result<()> {
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) enum Hangup {
 }
 
 impl Hangup {
+    #[expect(clippy::unnecessary_wraps, reason = "the signature is the one of all platforms")]
     pub(crate) fn of(_socket: &tokio::net::TcpStream) -> io::Result<Self> {
         Ok(Self::Untold)
     }

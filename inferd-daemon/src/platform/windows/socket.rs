@@ -31,6 +31,7 @@ pub(crate) fn share(_path: &Path, _group: Option<&str>) -> Result<(), BindError>
     Ok(())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is the one of all platforms")]
 pub(crate) fn peer(creds: &PeerCreds) -> Peer {
     Peer::Local { uid: None, pid: creds.pid() }
 }
