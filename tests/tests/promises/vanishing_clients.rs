@@ -74,35 +74,30 @@ async fn a_local_client_that_vanishes_in_mid_stream_closes_the_upstream_connecti
     Ok(())
 }
 
+/// A client on TCP that vanishes, before its first token or after it, is noticed in time.
+async fn assert_noticed_on_tcp(what: &str, answer: Answer, until_its_first_token: bool) -> Result<()> {
+    let upstream = Upstream::always(answer).await?;
+    let daemon = one_at_a_time(&upstream).await?;
+    let took = abandon(&daemon, &upstream, true, 2, until_its_first_token).await?;
+    report(what, &took);
+    assert!(took.iter().all(|took| *took < ON_TCP), "{what}: {took:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_tcp_client_that_vanishes_before_the_first_token_is_noticed_within_two_seconds() -> Result<()> {
-    let upstream = Upstream::always(Answer::Silence).await?;
-    let daemon = one_at_a_time(&upstream).await?;
-    let took = abandon(&daemon, &upstream, true, 2, false).await?;
-    report("tcp, before the first token", &took);
-    assert!(took.iter().all(|took| *took < ON_TCP), "{took:?}");
-    Ok(())
+    assert_noticed_on_tcp("tcp, before the first token", Answer::Silence, false).await
 }
 
 #[tokio::test]
 async fn a_tcp_client_that_vanishes_in_mid_stream_is_noticed_by_the_next_tokens() -> Result<()> {
-    let tokens = vec!["again "; 1000];
-    let upstream = Upstream::always(Answer::slow_tokens(&tokens, Duration::from_millis(20))).await?;
-    let daemon = one_at_a_time(&upstream).await?;
-    let took = abandon(&daemon, &upstream, true, 2, true).await?;
-    report("tcp, in mid-stream", &took);
-    assert!(took.iter().all(|took| *took < ON_TCP), "{took:?}");
-    Ok(())
+    let tokens = Answer::slow_tokens(&["again "; 1000], Duration::from_millis(20));
+    assert_noticed_on_tcp("tcp, in mid-stream", tokens, true).await
 }
 
 #[tokio::test]
 async fn a_tcp_client_that_vanishes_while_its_answer_stalls_is_noticed_within_two_seconds() -> Result<()> {
-    let upstream = Upstream::always(Answer::held(&["once"], &Gate::shut(), &[])).await?;
-    let daemon = one_at_a_time(&upstream).await?;
-    let took = abandon(&daemon, &upstream, true, 2, true).await?;
-    report("tcp, in a stall", &took);
-    assert!(took.iter().all(|took| *took < ON_TCP), "{took:?}");
-    Ok(())
+    assert_noticed_on_tcp("tcp, in a stall", Answer::held(&["once"], &Gate::shut(), &[]), true).await
 }
 
 #[tokio::test]
