@@ -10,6 +10,7 @@
 
 mod backend;
 mod describe;
+mod engine;
 mod error;
 mod file;
 mod overrides;
@@ -17,11 +18,13 @@ mod read;
 mod section;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use backend::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+pub use backend::BackendConfig;
+pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, KeepAlive, Timeouts};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub(crate) use section::line_of;
@@ -68,6 +71,15 @@ pub enum KeySource {
     Variable(String),
     /// In this file.
     File(PathBuf),
+}
+
+impl KeySource {
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Variable(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 /// How much one client may ask for.
@@ -169,10 +181,25 @@ impl Config {
         overrides.onto(self)
     }
 
+    /// Refuses a backend that is this daemon itself, where it listens being known in full.
+    pub(crate) fn check_loops(&self) -> Result<(), ConfigError> {
+        for backend in &self.backends {
+            if let Some(key) = backend.engine.leads_to(&self.listen) {
+                return Err(ConfigError::Loop { backend: backend.name.clone(), key });
+            }
+        }
+        Ok(())
+    }
+
     /// What would run, as a configuration file with every default written out. Holds no secret.
     #[must_use]
     pub fn describe(&self) -> String {
         describe::describe(self)
+    }
+
+    /// Every setting but those of backends: where it stands (`[section] key`), and its value as TOML. Holds no secret.
+    pub(crate) fn settings(&self) -> BTreeMap<String, String> {
+        describe::settings(self)
     }
 }
 

@@ -114,7 +114,7 @@ impl Secrets {
         let mut backends = HashMap::new();
         for backend in &config.backends {
             let owner = Owner::Backend(backend.name.clone());
-            let key = match backend.key() {
+            let key = match backend.engine.key() {
                 None => continue,
                 Some(KeySource::Variable(name)) => variable(name, owner, &env)?,
                 Some(KeySource::File(path)) => match file(path, owner.clone())?.trim() {

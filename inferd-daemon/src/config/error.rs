@@ -56,6 +56,14 @@ pub enum ConfigError {
         /// What is wrong or was expected.
         reason: String,
     },
+    /// A backend is where this daemon itself takes requests.
+    #[error("backend `{backend}`: {key}: this daemon itself is there: it would call itself")]
+    Loop {
+        /// Its name.
+        backend: String,
+        /// Its key that says where it is.
+        key: &'static str,
+    },
     /// Flags and environment lead to something that is not acceptable.
     #[error("{flag}: {reason}")]
     Flag {

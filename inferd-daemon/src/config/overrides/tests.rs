@@ -53,6 +53,14 @@ fn a_flag_cannot_open_tcp_to_the_world_without_a_key() {
 }
 
 #[test]
+fn a_flag_cannot_make_the_daemon_call_itself() {
+    let text = "[[backends]]\nname = \"x\"\nkind = \"inferd\"\ntcp = \"localhost:5\"";
+    let config = Config::parse(text).unwrap();
+    let error = config.apply(&flags(&["--tcp", "127.0.0.1:5"]).unwrap()).unwrap_err();
+    insta::assert_snapshot!(error, @"backend `x`: tcp: this daemon itself is there: it would call itself");
+}
+
+#[test]
 fn a_flag_out_of_range_is_refused() {
     for args in
         [["--active", "-1"], ["--queue-depth", "many"], ["--drain-timeout-s", "inf"], ["--tcp", "here"]]
