@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use inferd_engine::Backend;
 use inferd_engine::mock::{Mock, MockConfig};
-use inferd_engine::openai::{OpenAi, OpenAiConfig, OpenAiError};
+use inferd_engine::openai::OpenAi;
+use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
@@ -23,7 +23,7 @@ pub enum BackendError {
         name: String,
         /// What the engine said.
         #[source]
-        source: OpenAiError,
+        source: RemoteError,
     },
     /// There is no such engine yet.
     #[error("backend `{name}`: {what} is not served by this version")]
@@ -95,7 +95,7 @@ impl<'a> Recipe<'a> {
 
     fn built<B: Backend + 'static>(
         &self,
-        built: Result<B, OpenAiError>,
+        built: Result<B, RemoteError>,
     ) -> Result<Arc<dyn Backend>, BackendError> {
         match built {
             Ok(backend) => Ok(Arc::new(backend)),
@@ -103,15 +103,15 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    fn remote(&self, http: &HttpConfig) -> OpenAiConfig {
-        OpenAiConfig {
+    fn remote(&self, http: &HttpConfig) -> RemoteConfig {
+        RemoteConfig {
             api_key: self.key.cloned(),
             models: self.models.iter().map(|&model| model.to_owned()).collect(),
             connect_timeout: http.timeouts.connect,
             first_token_timeout: http.timeouts.first_token,
             idle_timeout: http.timeouts.idle,
             total_timeout: http.timeouts.total,
-            ..OpenAiConfig::new(self.name, http.base_url.clone())
+            ..RemoteConfig::new(self.name, http.base_url.clone())
         }
     }
 }

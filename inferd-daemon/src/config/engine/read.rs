@@ -87,11 +87,7 @@ fn mock(section: &Section<'_>) -> Result<EngineConfig, ConfigError> {
     })
 }
 
-fn http(
-    section: &Section<'_>,
-    kind: HttpKind,
-    usual_url: Option<&str>,
-) -> Result<EngineConfig, ConfigError> {
+fn http(section: &Section<'_>, kind: HttpKind, usual_url: Option<&str>) -> Result<EngineConfig, ConfigError> {
     let base_url = match (base_url(section)?, usual_url) {
         (Some(url), _) => url,
         (None, Some(usual)) => usual.to_owned(),
@@ -108,9 +104,13 @@ fn inferd(section: &Section<'_>) -> Result<EngineConfig, ConfigError> {
     let local = section.text("local")?;
     let key = key_source(section, "api_key_file")?;
     let address = match (local, section.text("tcp")?) {
-        (Some(_), Some(_)) => return Err(section.wrong("tcp", "there is `local` already: a daemon is at one place")),
+        (Some(_), Some(_)) => {
+            return Err(section.wrong("tcp", "there is `local` already: a daemon is at one place"));
+        }
         (None, None) => {
-            return Err(section.wrong("kind", "kind `inferd` needs `local` or `tcp`: where the other daemon is"));
+            return Err(
+                section.wrong("kind", "kind `inferd` needs `local` or `tcp`: where the other daemon is")
+            );
         }
         (Some(_), None) if key.is_some() => {
             let file = if section.has("api_key_env") { "api_key_env" } else { "api_key_file" };
@@ -166,7 +166,8 @@ fn is_host_and_port(text: &str) -> bool {
 }
 
 fn keep_alive(section: &Section<'_>) -> Result<Option<KeepAlive>, ConfigError> {
-    const EXPECTED: &str = "expected seconds, or a span as Ollama writes it: \"5m\", \"1h30m\", \"-1s\" for ever";
+    const EXPECTED: &str =
+        "expected seconds, or a span as Ollama writes it: \"5m\", \"1h30m\", \"-1s\" for ever";
     if section.holds_whole("keep_alive") {
         #[expect(clippy::cast_possible_truncation, reason = "a year in seconds")]
         let most = SECONDS_MAX as i64;
@@ -218,7 +219,9 @@ mod tests {
         for address in ["gpu.example.com:1", "10.0.0.1:47321", "[::1]:5", "localhost:65535"] {
             assert!(is_host_and_port(address), "{address}");
         }
-        for nonsense in ["gpu", ":1", "gpu:0", "gpu:65536", "gpu:", "::1:5", "user@gpu:1", "http://gpu:1", "[gpu]:1"] {
+        for nonsense in
+            ["gpu", ":1", "gpu:0", "gpu:65536", "gpu:", "::1:5", "user@gpu:1", "http://gpu:1", "[gpu]:1"]
+        {
             assert!(!is_host_and_port(nonsense), "{nonsense}");
         }
     }
