@@ -17,6 +17,7 @@ mod overrides;
 mod read;
 mod section;
 mod shape;
+mod source;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub(crate) use section::line_of;
+pub use source::Source;
 
 use crate::lifecycle::Identity;
 use crate::router::BreakerConfig;
@@ -179,6 +181,21 @@ impl Config {
     /// [`ConfigError::Flag`] when the two together cannot run.
     pub fn apply(self, overrides: &Overrides) -> Result<Self, ConfigError> {
         overrides.onto(self)
+    }
+
+    /// This configuration for a daemon that listens already, as `now` says: where it listens stays as it is until a
+    /// restart, whatever is said here.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where what is said here would not do there.
+    pub(crate) fn listening_as(mut self, now: &ListenConfig) -> Result<Self, ConfigError> {
+        let ListenConfig { local, group, tcp, keys: _ } = now.clone();
+        self.listen = ListenConfig { local, group, tcp, ..self.listen };
+        if let (Some(tcp), Err(_)) = (tcp, self.listen.check_exposure()) {
+            return Err(ConfigError::StillExposed(tcp));
+        }
+        self.check_loops()?;
+        Ok(self)
     }
 
     /// Refuses a backend that is this daemon itself, where it listens being known in full.

@@ -148,7 +148,7 @@ fn file(path: &Path, owner: Owner) -> Result<String, SecretError> {
 }
 
 /// The keys that clients present, each with a name.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keys(Vec<(String, [u8; 32])>);
 
 impl fmt::Debug for Keys {
