@@ -11,6 +11,8 @@
 
 mod backend;
 mod http;
+mod idle;
+pub mod inferd;
 pub mod mock;
 pub mod openai;
 #[cfg(feature = "testing")]
