@@ -31,7 +31,8 @@ use bytes::Bytes;
 use inferd_proto::{Auth, EmbedRequest, Resolved};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::http::{Clock, Redactor, Timeouts};
+use crate::clock::{Clock, Timeouts};
+use crate::http::Redactor;
 use crate::idle::Idle;
 use crate::{Backend, Capabilities, Embedded, GenerateError, TokenStream};
 use dial::Dial;

@@ -10,12 +10,16 @@
 //!   one byte of an answer, was never taken and is sent on a fresh one.
 
 mod backend;
+mod clock;
 mod http;
 mod idle;
 pub mod inferd;
 pub mod mock;
 pub mod openai;
+mod remote;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
+pub use http::BadUrl;
+pub use remote::{RemoteConfig, RemoteError};

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::{InferdAddress, InferdError};
 use crate::GenerateError;
-use crate::http::{io_reason, shown, tcp};
+use crate::clock;
+use crate::http::{io_reason, tcp};
 
 /// Bytes both ways.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -65,7 +66,7 @@ async fn local(path: &Path, limit: Duration) -> Result<Box<dyn Transport>, Strin
         Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) if is_absence(&error) => Err("nobody listens there".to_owned()),
         Ok(Err(error)) => Err(io_reason(&error)),
-        Err(_) => Err(format!("no connection within {}", shown(limit))),
+        Err(_) => Err(format!("no connection within {}", clock::shown(limit))),
     }
 }
 

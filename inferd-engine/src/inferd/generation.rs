@@ -14,7 +14,7 @@ use inferd_proto::StopReason;
 use super::exchange::{Exchange, Heard, Talk};
 use super::frame::{Frame, Kind};
 use super::link::Broken;
-use crate::http::Clock;
+use crate::clock::Clock;
 use crate::{GenerateError, TokenEvent};
 
 /// What is kept of an answer between its frames.
