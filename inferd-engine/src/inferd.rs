@@ -224,7 +224,13 @@ impl Backend for Inferd {
     async fn models(&self) -> Result<Vec<String>, GenerateError> {
         let asked = request::hello();
         let asking = self.ask(&asked, || Models);
-        Ok(Clock::start(self.timeouts).bound(asking).await??.0)
+        match Clock::start(self.timeouts).bound(asking).await? {
+            Ok((models, _)) => Ok(models),
+            Err(GenerateError::InvalidRequest(reason)) => {
+                Err(GenerateError::Unavailable(format!("does not say what it serves: {reason}")))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {
@@ -232,3 +238,6 @@ impl Backend for Inferd {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,6 @@ impl<T: Talk> Answer<T> {
     fn hear(&mut self, line: &[u8]) -> Result<Heard<T::Said>, Broken> {
         let frame = Frame::read(line)?;
         match frame.kind() {
-            Kind::Unknown => Ok(Heard::Life),
             Kind::Hello if self.hello_due => {
                 self.hello_due = false;
                 Ok(Heard::Life)
@@ -94,7 +93,7 @@ impl<T: Talk> Answer<T> {
             {
                 Err(Broken::Garbled("a frame of another request came".to_owned()))
             }
-            Kind::Status => Ok(Heard::Life),
+            Kind::Status | Kind::Unknown => Ok(Heard::Life),
             Kind::Token | Kind::Done | Kind::Error | Kind::Hello | Kind::Embeddings | Kind::Untyped => {
                 self.talk.hear(frame, line)
             }

@@ -186,6 +186,13 @@ impl Reply {
         self
     }
 
+    /// Then sends all that `next` would.
+    #[must_use]
+    pub fn followed_by(mut self, next: Self) -> Self {
+        self.pieces.extend(next.pieces);
+        self
+    }
+
     fn then(mut self, piece: Piece) -> Self {
         self.pieces.push(piece);
         self
