@@ -216,6 +216,33 @@ async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_after_the_end_spoils_the_connection_and_not_the_answer() {
+    for (at_once, later) in [(DONE, ""), (TOKEN, ""), ("{\"ty", ""), ("", DONE), ("", HELLO_BACK)] {
+        let (engine, mut daemons) = engine(1, 1 << 16);
+        let speak = async {
+            daemons[0].hears().await;
+            daemons[0].says(&[HELLO_BACK, TOKEN, DONE, at_once].concat()).await;
+        };
+        let (events, ()) = tokio::join!(events(&engine), speak);
+        assert_eq!(events, whole());
+        daemons[0].says(later).await;
+        assert!(engine.idle.take().is_none(), "{at_once}{later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_hello_is_still_unanswered_is_not_used_again() {
+    let (engine, mut daemons) = engine(1, 1 << 16);
+    let speak = async {
+        daemons[0].hears().await;
+        daemons[0].says(&[TOKEN, DONE].concat()).await;
+    };
+    let (events, ()) = tokio::join!(events(&engine), speak);
+    assert_eq!(events, whole());
+    assert!(engine.idle.take().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_stops_stops_the_daemon() {
     let (engine, mut daemons) = engine(1, 1 << 10);
     let mut daemon = daemons.remove(0);

@@ -102,29 +102,6 @@ async fn a_request_that_was_heard_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_comes_after_the_end_spoils_the_connection_and_not_the_answer() {
-    for (then, wait) in [(vec![token("b")], false), (vec![done("a")], false), (vec![done("a")], true)] {
-        let late = std::sync::Arc::new(tokio::sync::Notify::new());
-        let gate = late.clone();
-        let twice: Answer = Box::new(move |asked: &Recorded| {
-            let id = asked.json()["id"].clone();
-            let name =
-                |frames: &[Value]| frames.iter().cloned().map(|frame| named(frame, &id)).collect::<Vec<_>>();
-            let first = Reply::lines(&name(&[token("a"), done("a")]));
-            let first = if wait { first.wait(&gate) } else { first.in_writes_of(1 << 20) };
-            first.followed_by(Reply::lines(&name(&then)))
-        });
-        let upstream = daemon([twice, answer()]).await;
-        let engine = engine(&upstream);
-        assert_eq!(ask(&engine).await, whole());
-        late.notify_one();
-        upstream.until(|counts| counts.sent == 1).await;
-        assert_eq!(ask(&engine).await, whole());
-        assert_eq!(connections(&upstream), [0, 1]);
-    }
-}
-
-#[tokio::test]
 async fn leaving_at_any_stage_closes_the_connection() {
     let waits = || json!({"type": "status", "status": "queued", "position": 1});
     for frames in [vec![], vec![waits()], vec![token("a")]] {
