@@ -208,7 +208,7 @@ impl Backend for Inferd {
 
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
         let mut clock = Clock::start(self.timeouts);
-        let asked = request::generate(request, self.next_id())?;
+        let asked = request::generate(&request, self.next_id())?;
         let (first, exchange) = clock.bound(self.ask(&asked, Tokens::default)).await??;
         Ok(Box::pin(Generation::new(first, exchange, clock)))
     }

@@ -3,7 +3,10 @@
 //! Invariant: nothing is written for an option the request does not have.
 
 use bytes::Bytes;
-use inferd_proto::{EmbedRequest, ImageTokenBudget, MAX_FRAME_BYTES, Priority, Request, Resolved};
+use inferd_proto::{
+    EmbedRequest, ImageTokenBudget, MAX_FRAME_BYTES, Message, Priority, Resolved, ResponseFormat, Tool,
+    ToolChoice,
+};
 use serde::Serialize;
 
 use super::HELLO;
@@ -14,56 +17,67 @@ use crate::GenerateError;
 /// one: only a stream tells a server that is busy from one that hangs (`docs/adr/0005-streams-upstream.md`).
 const WHOLE_TOKENS_MAX: u32 = 256;
 
+/// A `request` line.
+#[derive(Serialize)]
+struct Ask<'a> {
+    id: &'a str,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_token_budget: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grammar: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<&'a ResponseFormat>,
+    #[serde(skip_serializing_if = "<[Tool]>::is_empty")]
+    tools: &'a [Tool],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'a ToolChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    /// Says that the other daemon is there, and that it took the request.
+    progress: bool,
+}
+
 /// Asks for an answer to `request`.
-pub(super) fn generate(request: Resolved, id: String) -> Result<Asked, GenerateError> {
-    let Resolved {
-        id: _,
-        messages,
-        temperature,
-        top_p,
-        top_k,
-        max_tokens,
-        stream,
-        image_token_budget,
-        grammar,
-        model,
-        stop,
-        seed,
-        response_format,
-        tools,
-        tool_choice,
-        priority,
-        // Kept on this side, where they began to count.
-        max_wait: _,
-        deadline: _,
-        // Asked for in any case: it says that the other daemon is there.
-        progress: _,
-        additive: _,
-    } = request;
-    let streamed = stream || max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX);
-    let request = Request {
-        id,
-        messages,
-        temperature,
-        top_p,
-        top_k,
-        max_tokens,
+pub(super) fn generate(request: &Resolved, id: String) -> Result<Asked, GenerateError> {
+    let streamed = request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX);
+    // Time in the queue and the deadline are kept on this side, where they began to count.
+    let ask = Ask {
+        id: &id,
+        messages: &request.messages,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        max_tokens: request.max_tokens,
         stream: (!streamed).then_some(false),
-        image_token_budget: image_token_budget.map(ImageTokenBudget::get),
-        grammar: grammar.unwrap_or_default(),
-        model,
-        stop,
-        seed,
-        response_format,
-        tools,
-        tool_choice,
-        priority: (priority != Priority::Normal).then_some(priority),
-        max_wait_ms: None,
-        deadline_ms: None,
-        progress: Some(true),
-        agent: None,
+        image_token_budget: request.image_token_budget.map(ImageTokenBudget::get),
+        grammar: request.grammar.as_deref(),
+        model: request.model.as_deref(),
+        stop: &request.stop,
+        seed: request.seed,
+        response_format: request.response_format.as_ref(),
+        tools: &request.tools,
+        tool_choice: request.tool_choice.as_ref(),
+        priority: (request.priority != Priority::Normal).then_some(request.priority),
+        progress: true,
     };
-    Ok(Asked { line: line(&request)?, id: request.id, model: request.model, is_hello: false })
+    Ok(Asked { line: line(&ask)?, id, model: request.model.clone(), is_hello: false })
 }
 
 /// Asks for the vectors of `request`.
