@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use inferd_engine::Backend;
 use inferd_engine::mock::{Mock, MockConfig};
+use inferd_engine::ollama::Ollama;
 use inferd_engine::openai::OpenAi;
 use inferd_engine::{RemoteConfig, RemoteError};
 
-use crate::config::{BackendConfig, EngineConfig, HttpConfig};
+use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
@@ -36,14 +37,18 @@ pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backen
             };
             Ok(Arc::new(Mock::named(config.name.clone(), script)))
         }
-        EngineConfig::Http(http) => match OpenAi::new(openai(config, http, secrets)) {
-            Ok(backend) => Ok(Arc::new(backend)),
-            Err(source) => Err(BackendError { name: config.name.clone(), source }),
-        },
+        EngineConfig::Http(http) => {
+            let remote = remote(config, http, secrets);
+            let backend: Result<Arc<dyn Backend>, _> = match http.kind {
+                HttpKind::OpenAi => OpenAi::new(remote).map(|backend| Arc::new(backend) as _),
+                HttpKind::Ollama => Ollama::new(remote.into()).map(|backend| Arc::new(backend) as _),
+            };
+            backend.map_err(|source| BackendError { name: config.name.clone(), source })
+        }
     }
 }
 
-fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> RemoteConfig {
+fn remote(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> RemoteConfig {
     RemoteConfig {
         api_key: secrets.of_backend(&config.name).cloned(),
         // The engine asks for the first of these by default; `*` is no model to ask for.

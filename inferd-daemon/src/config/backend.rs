@@ -80,7 +80,7 @@ pub struct HttpConfig {
 pub enum HttpKind {
     /// The OpenAI API.
     OpenAi,
-    /// Ollama, which is reached through its OpenAI-compatible API.
+    /// Ollama's own API.
     Ollama,
 }
 
