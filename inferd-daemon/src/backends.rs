@@ -5,25 +5,39 @@
 
 use std::sync::Arc;
 
+use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
+use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
 use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::config::{
+    BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, KeepAlive,
+};
+use crate::paths::Paths;
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// The engine does not accept its configuration.
+    /// The server cannot be reached in the way that is configured.
     #[error("cannot build backend `{name}`")]
-    Engine {
+    Remote {
         /// Its name.
         name: String,
-        /// What the engine said.
+        /// What is wrong.
         #[source]
         source: RemoteError,
+    },
+    /// The other daemon cannot be reached in the way that is configured.
+    #[error("cannot build backend `{name}`")]
+    Daemon {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: InferdError,
     },
     /// There is no such engine yet.
     #[error("backend `{name}`: {what} is not served by this version")]
@@ -71,7 +85,6 @@ impl<'a> Recipe<'a> {
     }
 
     pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
-        let not_served = |what| Err(BackendError::NotServed { name: self.name.to_owned(), what });
         match self.engine {
             EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
                 let script = MockConfig {
@@ -82,24 +95,43 @@ impl<'a> Recipe<'a> {
                 };
                 Ok(Arc::new(Mock::named(self.name.to_owned(), script)))
             }
-            EngineConfig::Http(http) => match &http.kind {
-                HttpKind::OpenAi | HttpKind::Ollama { keep_alive: None } => {
-                    self.built(OpenAi::new(self.remote(http)))
-                }
-                HttpKind::Ollama { keep_alive: Some(_) } => not_served("keep_alive"),
-                HttpKind::Anthropic => not_served("kind `anthropic`"),
+            EngineConfig::Http(http) => self.http(http),
+            EngineConfig::Inferd(daemon) => match Inferd::new(self.inferd(daemon)) {
+                Ok(daemon) => Ok(Arc::new(daemon)),
+                Err(source) => Err(BackendError::Daemon { name: self.name.to_owned(), source }),
             },
-            EngineConfig::Inferd(_) => not_served("kind `inferd`"),
         }
     }
 
-    fn built<B: Backend + 'static>(
-        &self,
-        built: Result<B, RemoteError>,
-    ) -> Result<Arc<dyn Backend>, BackendError> {
-        match built {
-            Ok(backend) => Ok(Arc::new(backend)),
-            Err(source) => Err(BackendError::Engine { name: self.name.to_owned(), source }),
+    fn http(&self, http: &HttpConfig) -> Result<Arc<dyn Backend>, BackendError> {
+        let remote = self.remote(http);
+        let built: Result<Arc<dyn Backend>, RemoteError> = match &http.kind {
+            HttpKind::OpenAi => OpenAi::new(remote).map(|server| Arc::new(server) as _),
+            HttpKind::Anthropic => {
+                return Err(BackendError::NotServed { name: self.name.to_owned(), what: "kind `anthropic`" });
+            }
+            HttpKind::Ollama { keep_alive } => {
+                let keep_alive = keep_alive.as_ref().map(KeepAlive::to_string);
+                Ollama::new(OllamaConfig { remote, keep_alive }).map(|server| Arc::new(server) as _)
+            }
+        };
+        built.map_err(|source| BackendError::Remote { name: self.name.to_owned(), source })
+    }
+
+    fn inferd(&self, daemon: &DaemonConfig) -> InferdConfig {
+        let address = match &daemon.address {
+            DaemonAddress::Local(path) => {
+                InferdAddress::Local(path.clone().unwrap_or_else(|| Paths::of_user().local))
+            }
+            DaemonAddress::Tcp(address) => InferdAddress::Tcp(address.clone()),
+        };
+        InferdConfig {
+            api_key: self.key.cloned(),
+            connect_timeout: daemon.timeouts.connect,
+            first_token_timeout: daemon.timeouts.first_token,
+            idle_timeout: daemon.timeouts.idle,
+            total_timeout: daemon.timeouts.total,
+            ..InferdConfig::new(self.name, address)
         }
     }
 

@@ -3,6 +3,7 @@
 mod own;
 mod read;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub enum HttpKind {
     },
 }
 
+impl HttpKind {
+    /// Ollama as it is by itself.
+    pub const OLLAMA: Self = Self::Ollama { keep_alive: None };
+}
+
 /// How long Ollama keeps a model in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeepAlive {
@@ -62,6 +68,15 @@ pub enum KeepAlive {
     Span(String),
     /// In seconds; a negative number is for ever.
     Seconds(i64),
+}
+
+impl fmt::Display for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Span(span) => f.write_str(span),
+            Self::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
 }
 
 /// Another daemon, and how long it may take.
