@@ -7,6 +7,8 @@ mod kill_nine;
 mod limits;
 mod malformed_lines;
 mod mutated_lines;
+mod reloading;
+mod reloading_under_load;
 mod service_manager;
 mod start_up;
 mod stopping;
