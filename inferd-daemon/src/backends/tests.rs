@@ -18,7 +18,7 @@ fn built(text: &str) -> Result<Arc<dyn Backend>, BackendError> {
 
 fn question() -> Resolved {
     let messages = vec![Message { role: Role::User, content: "hello".into() }];
-    Resolved { messages, stream: true, ..Resolved::default() }
+    Resolved { messages: messages.into(), stream: true, ..Resolved::default() }
 }
 
 #[tokio::test]

@@ -163,8 +163,12 @@ async fn the_mock_says_that_it_is_one_and_streams_it() {
     let mock = build(&fallback_mock(), &Secrets::default()).unwrap();
     let messages = vec![Message { role: Role::User, content: "hello".into() }];
     let begun = Instant::now();
-    let events: Vec<_> =
-        mock.generate(Resolved { messages, ..Resolved::default() }).await.unwrap().collect().await;
+    let events: Vec<_> = mock
+        .generate(Resolved { messages: messages.into(), ..Resolved::default() })
+        .await
+        .unwrap()
+        .collect()
+        .await;
     let tokens = events.iter().filter_map(|event| match event {
         TokenEvent::Token(token) => Some(token.as_str()),
         _ => None,
