@@ -68,6 +68,11 @@ impl Calls {
         Ok(())
     }
 
+    /// Whether a call with this index has begun.
+    pub(crate) fn holds(&self, index: Option<usize>) -> bool {
+        self.calls.iter().any(|call| call.index == index)
+    }
+
     /// All of them, each under the id that it came with, or under one of ours.
     pub(crate) fn take(&mut self) -> Vec<ToolCall> {
         let named = |(number, Call { mut call, .. }): (usize, Call)| {
