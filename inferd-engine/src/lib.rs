@@ -14,6 +14,7 @@ mod backend;
 mod clock;
 mod http;
 pub mod mock;
+pub mod ollama;
 pub mod openai;
 mod remote;
 #[cfg(feature = "testing")]

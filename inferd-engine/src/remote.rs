@@ -14,9 +14,10 @@ mod fault;
 mod form;
 mod generation;
 mod list;
+mod outcome;
 mod pattern;
-mod speech;
 mod text;
+mod vectors;
 
 pub(crate) use calls::{Calls, Fragment};
 pub use config::{RemoteConfig, RemoteError};
@@ -25,8 +26,9 @@ pub(crate) use fault::Fault;
 pub(crate) use form::Form;
 pub(crate) use generation::{Dialect, Generation, Heard, Said};
 pub(crate) use list::{LIST_BYTES_MAX, each_once};
-pub(crate) use speech::Speech;
+pub(crate) use outcome::Outcome;
 pub(crate) use text::{Text, spoken};
+pub(crate) use vectors::{VECTORS_BYTES_MAX, checked};
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use inferd_proto::{StopReason, ToolCall, Usage};
+use inferd_proto::{StopReason, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,28 +13,17 @@ use super::wire::{
     Typed,
 };
 use crate::http::Redactor;
-use crate::remote::{Calls, Dialect, Fragment, Heard, Said, Speech, Text, count, not_understood, spoken};
+use crate::remote::{Dialect, Fragment, Heard, Outcome, Said, Text, count, not_understood, spoken};
 use crate::{GenerateError, TokenEvent};
 
 /// One answer, as far as it has come.
+#[derive(Default)]
 pub(super) struct Reply {
     /// The model that was asked.
     asked: String,
-    speech: Speech,
-    calls: Calls,
-    tally: Tally,
-    finish: Option<StopReason>,
-    model: Option<String>,
+    outcome: Outcome,
+    counts: Counts,
     begun: bool,
-}
-
-/// Tokens as the server counts them: those read come in three parts.
-#[derive(Default)]
-struct Tally {
-    fresh: u64,
-    cached: u64,
-    recalled: u64,
-    written: Option<u64>,
 }
 
 impl Dialect for Reply {
@@ -46,7 +35,7 @@ impl Dialect for Reply {
         if piece.first() != Some(&b'{') {
             return Ok(Heard::default());
         }
-        if let Some(said) = self.speech.again(piece) {
+        if let Some(said) = self.outcome.say_again(piece) {
             return Ok(Heard { said, last: false });
         }
         self.take(piece, redactor)
@@ -57,36 +46,21 @@ impl Dialect for Reply {
     }
 
     fn is_finished(&self) -> bool {
-        self.finish.is_some()
+        self.outcome.is_finished()
     }
 
     /// Where the server counted no tokens, those sent are counted.
     fn done(&mut self) -> TokenEvent {
-        let tool_calls: Vec<ToolCall> = self.calls.take().into_iter().map(with_arguments).collect();
-        let stop_reason = match self.finish.unwrap_or(StopReason::End) {
-            StopReason::End if !tool_calls.is_empty() => StopReason::ToolCalls,
-            reason => reason,
-        };
-        let Tally { fresh, cached, recalled, written } = self.tally;
-        let prompt_tokens = count(Some(fresh.saturating_add(cached).saturating_add(recalled)));
-        let completion_tokens = written.map_or(self.speech.pieces(), |written| count(Some(written)));
-        let usage = Usage { prompt_tokens, completion_tokens };
-        TokenEvent::Done { stop_reason, usage, tool_calls, model: self.model.take() }
+        let written = self.counts.written.map_or(self.outcome.pieces(), |written| count(Some(written)));
+        self.outcome.count(Usage { prompt_tokens: count(self.counts.read()), completion_tokens: written });
+        self.outcome.done()
     }
 }
 
 impl Reply {
     /// The answer of the model `asked`, before its first word.
     pub(super) fn to(asked: String) -> Self {
-        Self {
-            asked,
-            speech: Speech::default(),
-            calls: Calls::default(),
-            tally: Tally::default(),
-            finish: None,
-            model: None,
-            begun: false,
-        }
+        Self { asked, ..Self::default() }
     }
 
     fn take(&mut self, json: &[u8], redactor: &Redactor) -> Result<Heard, GenerateError> {
@@ -99,12 +73,12 @@ impl Reply {
             "message_start" => {
                 let Start { message } = parse(json, redactor)?;
                 // Of the tokens written it can only have guessed.
-                let usage = message.usage.map(|counts| Counts { output_tokens: None, ..counts });
+                let usage = message.usage.map(|counts| Counts { written: None, ..counts });
                 self.message(Message { usage, ..message }, redactor)?
             }
             "message_delta" => {
                 let MessageDelta { delta, usage } = parse(json, redactor)?;
-                self.tally.add(usage);
+                self.counts.update(&usage.unwrap_or_default());
                 self.end(delta.and_then(|delta| delta.stop_reason));
                 Said::default()
             }
@@ -120,10 +94,8 @@ impl Reply {
     fn message(&mut self, message: Message<'_>, redactor: &Redactor) -> Result<Said, GenerateError> {
         let Message { model, content, stop_reason, usage } = message;
         self.begun = true;
-        if let (None, Some(Text(model))) = (&self.model, model) {
-            self.model = Some(model.into_owned()).filter(|model| !model.is_empty());
-        }
-        self.tally.add(usage);
+        self.outcome.model(model);
+        self.counts.update(&usage.unwrap_or_default());
         self.end(stop_reason);
         let mut whole = Said::default();
         for block in content.into_iter().flatten() {
@@ -145,11 +117,11 @@ impl Reply {
         match &*kind(json, redactor)? {
             "text" => {
                 let Answer { text } = parse(json, redactor)?;
-                Ok(self.speech.say(None, spoken(text)))
+                Ok(self.outcome.say(None, spoken(text)))
             }
             "thinking" => {
                 let Thinking { thinking } = parse(json, redactor)?;
-                Ok(self.speech.say(spoken(thinking), None))
+                Ok(self.outcome.say(spoken(thinking), None))
             }
             "tool_use" => {
                 let ToolUse { id, name, input } = parse(json, redactor)?;
@@ -157,7 +129,7 @@ impl Reply {
                 // A call that came with its arguments has no place for fragments of them.
                 let index = index.filter(|_| arguments.is_none());
                 let (id, name) = (id.as_ref().map(|id| &*id.0), name.as_ref().map(|name| &*name.0));
-                self.calls.add(&Fragment { index, id, name, arguments })?;
+                self.outcome.calls.add(&Fragment { index, id, name, arguments })?;
                 Ok(Said::default())
             }
             // Thinking that is kept secret, and tools that the server uses itself.
@@ -171,17 +143,17 @@ impl Reply {
         match &*kind(json, redactor)? {
             "text_delta" => {
                 let Answer { text } = parse(json, redactor)?;
-                Ok(self.speech.say_all(event, None, spoken(text)))
+                Ok(self.outcome.say_all(event, None, spoken(text)))
             }
             "thinking_delta" => {
                 let Thinking { thinking } = parse(json, redactor)?;
-                Ok(self.speech.say_all(event, spoken(thinking), None))
+                Ok(self.outcome.say_all(event, spoken(thinking), None))
             }
             // Not every block with an input is a call of ours.
-            "input_json_delta" if index.is_some() && self.calls.holds(index) => {
+            "input_json_delta" if index.is_some() && self.outcome.calls.holds(index) => {
                 let Input { partial_json } = parse(json, redactor)?;
                 let arguments = partial_json.as_ref().map(|json| &*json.0);
-                self.calls.add(&Fragment { index, arguments, ..Fragment::default() })?;
+                self.outcome.calls.add(&Fragment { index, arguments, ..Fragment::default() })?;
                 Ok(Said::default())
             }
             _ => Ok(Said::default()),
@@ -189,8 +161,8 @@ impl Reply {
     }
 
     fn end(&mut self, reason: Option<Text<'_>>) {
-        if let (None, Some(reason)) = (self.finish, spoken(reason)) {
-            self.finish = Some(stop_reason(&reason));
+        if let Some(reason) = spoken(reason) {
+            self.outcome.finish(stop_reason(&reason));
         }
     }
 
@@ -199,20 +171,6 @@ impl Reply {
             Some(fault) => Err(fault.meaning(&self.asked, redactor)),
             None => Ok(Said::default()),
         }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, counts: Option<Counts>) {
-        let Some(counts) = counts else { return };
-        for (all, more) in [
-            (&mut self.fresh, counts.input_tokens),
-            (&mut self.cached, counts.cache_creation_input_tokens),
-            (&mut self.recalled, counts.cache_read_input_tokens),
-        ] {
-            *all = more.unwrap_or(0).max(*all);
-        }
-        self.written = counts.output_tokens.max(self.written);
     }
 }
 
@@ -237,14 +195,6 @@ fn append(all: &mut Option<String>, more: Option<String>) {
 /// Whether an input holds nothing: `{}`, in whatever spacing, or `null`.
 fn is_hollow(input: &str) -> bool {
     input == "null" || input.bytes().all(|byte| byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}'))
-}
-
-/// A tool that takes nothing is called with an object that holds nothing.
-fn with_arguments(mut call: ToolCall) -> ToolCall {
-    if call.function.arguments.is_empty() {
-        "{}".clone_into(&mut call.function.arguments);
-    }
-    call
 }
 
 /// An answer that a filter cut off is not whole, so it must not pass for one that ended.

@@ -104,10 +104,34 @@ pub(super) struct Input<'a> {
 }
 
 /// Tokens so far: each count holds all that came before.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Counts {
-    pub(super) input_tokens: Option<u64>,
-    pub(super) cache_creation_input_tokens: Option<u64>,
-    pub(super) cache_read_input_tokens: Option<u64>,
-    pub(super) output_tokens: Option<u64>,
+    /// Those read, but for those that the server kept, or had kept.
+    #[serde(rename = "input_tokens")]
+    pub(super) fresh: Option<u64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    pub(super) kept: Option<u64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    pub(super) recalled: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    pub(super) written: Option<u64>,
+}
+
+impl Counts {
+    /// Takes what was counted since.
+    pub(super) fn update(&mut self, later: &Self) {
+        for (all, later) in [
+            (&mut self.fresh, later.fresh),
+            (&mut self.kept, later.kept),
+            (&mut self.recalled, later.recalled),
+            (&mut self.written, later.written),
+        ] {
+            *all = later.max(*all);
+        }
+    }
+
+    /// All tokens read.
+    pub(super) fn read(&self) -> Option<u64> {
+        [self.fresh, self.kept, self.recalled].into_iter().flatten().reduce(u64::saturating_add)
+    }
 }

@@ -4,7 +4,7 @@ use inferd_proto::{StopReason, Usage};
 
 use super::wire::{Choice, Chunk, Delta};
 use crate::http::Redactor;
-use crate::remote::{Calls, Dialect, Heard, Said, Speech, Text, count, not_understood, spoken};
+use crate::remote::{Dialect, Heard, Outcome, Said, count, not_understood, spoken};
 use crate::{GenerateError, TokenEvent};
 
 /// One answer, as far as it has come.
@@ -12,11 +12,7 @@ use crate::{GenerateError, TokenEvent};
 pub(super) struct Reply {
     /// The model that was asked.
     asked: String,
-    speech: Speech,
-    finish: Option<StopReason>,
-    usage: Option<Usage>,
-    model: Option<String>,
-    calls: Calls,
+    outcome: Outcome,
     begun: bool,
 }
 
@@ -35,20 +31,11 @@ impl Dialect for Reply {
     }
 
     fn is_finished(&self) -> bool {
-        self.finish.is_some()
+        self.outcome.is_finished()
     }
 
-    /// Where the server counted no tokens, those sent are counted.
     fn done(&mut self) -> TokenEvent {
-        let tool_calls = self.calls.take();
-        let stop_reason = match self.finish.unwrap_or(StopReason::End) {
-            // Some servers call tools and say `stop`.
-            StopReason::End if !tool_calls.is_empty() => StopReason::ToolCalls,
-            reason => reason,
-        };
-        let counted = Usage { prompt_tokens: 0, completion_tokens: self.speech.pieces() };
-        let usage = self.usage.unwrap_or(counted);
-        TokenEvent::Done { stop_reason, usage, tool_calls, model: self.model.take() }
+        self.outcome.done()
     }
 }
 
@@ -59,7 +46,7 @@ impl Reply {
     }
 
     fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
-        if let Some(said) = self.speech.again(json) {
+        if let Some(said) = self.outcome.say_again(json) {
             return Ok(said);
         }
         let chunk = serde_json::from_slice(json).map_err(|error| not_understood(&error, redactor))?;
@@ -71,20 +58,17 @@ impl Reply {
             return Err(fault.meaning(&self.asked, redactor));
         }
         if let Some(counts) = chunk.usage {
-            self.usage = Some(Usage {
-                prompt_tokens: count(counts.prompt_tokens),
-                completion_tokens: count(counts.completion_tokens),
-            });
+            let [prompt_tokens, completion_tokens] =
+                [counts.prompt_tokens, counts.completion_tokens].map(count);
+            self.outcome.count(Usage { prompt_tokens, completion_tokens });
         }
-        if let (None, Some(Text(model))) = (&self.model, chunk.model) {
-            self.model = Some(model.into_owned()).filter(|model| !model.is_empty());
-        }
+        self.outcome.model(chunk.model);
         let Some(Choice { delta, message, finish_reason }) = chunk.choices.0 else {
             return Ok(Said::default());
         };
         self.begun = true;
-        if let (None, Some(reason)) = (self.finish, finish_reason.filter(|reason| !reason.is_empty())) {
-            self.finish = Some(stop_reason(&reason.0));
+        if let Some(reason) = spoken(finish_reason) {
+            self.outcome.finish(stop_reason(&reason));
         }
         let Some(Delta { content, refusal, reasoning_content, reasoning, tool_calls }) = delta.or(message)
         else {
@@ -92,14 +76,14 @@ impl Reply {
         };
         let says_text_only = tool_calls.is_none();
         for call in tool_calls.into_iter().flatten() {
-            self.calls.add(&call.fragment())?;
+            self.outcome.calls.add(&call.fragment())?;
         }
         let thinking = spoken(reasoning_content).or_else(|| spoken(reasoning));
         let token = spoken(content).or_else(|| spoken(refusal));
         Ok(if says_text_only {
-            self.speech.say_all(json, thinking, token)
+            self.outcome.say_all(json, thinking, token)
         } else {
-            self.speech.say(thinking, token)
+            self.outcome.say(thinking, token)
         })
     }
 }

@@ -64,6 +64,13 @@ impl Reply {
         events.into_iter().fold(reply, |reply, event| reply.event(event.as_ref()))
     }
 
+    /// JSON objects, a line and a chunk each.
+    #[must_use]
+    pub fn lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Self {
+        let reply = Self::status(200).header("content-type", "application/x-ndjson");
+        lines.into_iter().fold(reply, |reply, line| reply.text(&format!("{}\n", line.as_ref())))
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
