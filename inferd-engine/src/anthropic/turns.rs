@@ -73,6 +73,10 @@ impl<'a> Conversation<'a> {
             let unfit = |(field, how)| Unfit { field: format!("messages[{index}].{field}"), how };
             conversation.add(message).map_err(unfit)?;
         }
+        if conversation.turns.is_empty() {
+            let how = "takes no instructions without a message beside them";
+            return Err(Unfit { field: "messages".to_owned(), how });
+        }
         Ok(conversation)
     }
 
