@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
 use inferd_engine::openai::OpenAi;
 use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::config::{BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::paths::Paths;
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
@@ -24,6 +26,15 @@ pub enum BackendError {
         /// What the engine said.
         #[source]
         source: RemoteError,
+    },
+    /// Another daemon cannot be asked as it is configured.
+    #[error("cannot build backend `{name}`")]
+    Daemon {
+        /// Its name.
+        name: String,
+        /// What the engine said.
+        #[source]
+        source: InferdError,
     },
     /// There is no such engine yet.
     #[error("backend `{name}`: {what} is not served by this version")]
@@ -89,7 +100,10 @@ impl<'a> Recipe<'a> {
                 HttpKind::Ollama { keep_alive: Some(_) } => not_served("keep_alive"),
                 HttpKind::Anthropic => not_served("kind `anthropic`"),
             },
-            EngineConfig::Inferd(_) => not_served("kind `inferd`"),
+            EngineConfig::Inferd(daemon) => match Inferd::new(self.daemon(daemon)) {
+                Ok(backend) => Ok(Arc::new(backend)),
+                Err(source) => Err(BackendError::Daemon { name: self.name.to_owned(), source }),
+            },
         }
     }
 
@@ -100,6 +114,22 @@ impl<'a> Recipe<'a> {
         match built {
             Ok(backend) => Ok(Arc::new(backend)),
             Err(source) => Err(BackendError::Engine { name: self.name.to_owned(), source }),
+        }
+    }
+
+    fn daemon(&self, daemon: &DaemonConfig) -> InferdConfig {
+        let address = match &daemon.address {
+            DaemonAddress::Local(Some(path)) => InferdAddress::Local(path.clone()),
+            DaemonAddress::Local(None) => InferdAddress::Local(Paths::of_user().local),
+            DaemonAddress::Tcp(place) => InferdAddress::Tcp(place.clone()),
+        };
+        InferdConfig {
+            api_key: self.key.cloned(),
+            connect_timeout: daemon.timeouts.connect,
+            first_token_timeout: daemon.timeouts.first_token,
+            idle_timeout: daemon.timeouts.idle,
+            total_timeout: daemon.timeouts.total,
+            ..InferdConfig::new(self.name, address)
         }
     }
 
