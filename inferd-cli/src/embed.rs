@@ -44,8 +44,10 @@ pub(crate) async fn run(args: EmbedArgs, reach: &Reach) -> anyhow::Result<Exit> 
             ..EmbedRequest::default()
         };
         exit = tokio::select! {
-            embedded = link.embed(request) => report(embedded, json),
+            // In this order, so that Ctrl-C is listened for before the request is sent.
+            biased;
             () = interrupt() => Ok(Exit::Interrupted),
+            embedded = link.embed(request) => report(embedded, json),
         };
         if !matches!(exit, Ok(Exit::Ok)) {
             break;
