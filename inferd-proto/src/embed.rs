@@ -20,6 +20,7 @@ pub struct EmbedRequest {
 
 /// The answer to an [`EmbedRequest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "embeddings")]
 pub struct Embeddings {
     /// The request's id.
     pub id: String,
