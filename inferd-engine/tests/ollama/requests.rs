@@ -156,7 +156,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_meaning() {
         {"role": "tool", "content": "lost", "tool_call_id": "call_9"}
     ]);
     let upstream = Upstream::start([Reply::lines([stop()])]).await;
-    let request = Resolved { messages, ..question(true) };
+    let request = Resolved { messages: messages.into(), ..question(true) };
     rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
     let sent = &upstream.requests()[0];
     assert_eq!(sent.json()["messages"], expected);
@@ -187,8 +187,9 @@ async fn what_ollama_cannot_do_is_refused_by_name_before_anything_is_sent() {
 async fn arguments_that_are_no_object_are_refused_by_name() {
     for arguments in ["{\"at\":", "[1]", "\"text\"", "null", "{} {}"] {
         let calls = vec![call("a", "f", "{}"), call("b", "g", arguments)];
-        let mut request = question(true);
-        request.messages.push(Message { role: Role::Assistant, content: Content::calling("", calls) });
+        let said = Message { role: Role::User, content: "why?".into() };
+        let calling = Message { role: Role::Assistant, content: Content::calling("", calls) };
+        let request = Resolved { messages: [said, calling].into(), ..question(true) };
         let expected = "messages[1].tool_calls[1].function.arguments: expected a JSON object";
         assert_eq!(refusal(request).await, expected, "{arguments}");
     }
