@@ -1,6 +1,7 @@
 //! The built daemon from outside, one file per promise: real processes, real sockets, the real clock.
 #![cfg(unix)]
 
+mod chaos;
 mod fair_order;
 mod keys;
 mod kill_nine;
