@@ -18,6 +18,8 @@ pub enum Answer {
     Tokens(Vec<String>, Duration),
     /// These tokens at once, then the connection is closed without an end mark.
     CutShort(Vec<String>),
+    /// These tokens at once, then an answer that is whole as far as HTTP goes, without an end mark.
+    Unfinished(Vec<String>),
     /// These tokens at once, then the connection is reset. Without tokens there is no head either.
     Reset(Vec<String>),
     /// The first tokens at once, the others when the gate opens. Without first tokens there is no head either until then.
@@ -120,6 +122,11 @@ impl Answer {
                 begin(connection, &turn, &tokens).await?;
                 turn.end();
                 connection.close().await
+            }
+            Self::Unfinished(tokens) => {
+                begin(connection, &turn, &tokens).await?;
+                turn.end();
+                connection.last_events(&[]).await
             }
             Self::Reset(tokens) => {
                 if !tokens.is_empty() {

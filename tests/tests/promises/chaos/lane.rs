@@ -110,7 +110,11 @@ fn script(lane: &'static str, seed: u64, mood: &mut Mood, body: &Value) -> Answe
         ),
         Phase::CuttingShort => {
             let said = tokens[..rng.usize(..=tokens.len())].to_vec();
-            if rng.bool() { Answer::CutShort(said) } else { Answer::Reset(said) }
+            match rng.usize(..3) {
+                0 => Answer::CutShort(said),
+                1 => Answer::Unfinished(said),
+                _ => Answer::Reset(said),
+            }
         }
         Phase::Limiting => limiting(rng),
     }
