@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use inferd_engine::Backend;
 use inferd_engine::mock::{Mock, MockConfig};
-use inferd_engine::openai::{OpenAi, OpenAiConfig, OpenAiError};
+use inferd_engine::openai::OpenAi;
+use inferd_engine::{RemoteConfig, RemoteError};
 
 use crate::config::{BackendConfig, EngineConfig, HttpConfig};
 use crate::secrets::Secrets;
@@ -17,7 +18,7 @@ pub struct BackendError {
     name: String,
     /// What the engine said.
     #[source]
-    source: OpenAiError,
+    source: RemoteError,
 }
 
 /// Builds a backend. Nothing is connected to: a server that is down is no error here.
@@ -42,8 +43,8 @@ pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backen
     }
 }
 
-fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> OpenAiConfig {
-    OpenAiConfig {
+fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> RemoteConfig {
+    RemoteConfig {
         api_key: secrets.of_backend(&config.name).cloned(),
         // The engine asks for the first of these by default; `*` is no model to ask for.
         models: config.models.iter().filter(|model| *model != "*").cloned().collect(),
@@ -51,7 +52,7 @@ fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> OpenA
         first_token_timeout: http.first_token_timeout,
         idle_timeout: http.idle_timeout,
         total_timeout: http.total_timeout,
-        ..OpenAiConfig::new(config.name.clone(), http.base_url.clone())
+        ..RemoteConfig::new(config.name.clone(), http.base_url.clone())
     }
 }
 

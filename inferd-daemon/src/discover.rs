@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use inferd_engine::Backend;
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::RemoteConfig;
+use inferd_engine::openai::OpenAi;
 use tokio::time::timeout;
 
 use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
@@ -82,7 +83,7 @@ pub async fn find(candidates: &[Candidate]) -> Vec<BackendConfig> {
 async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
     let Candidate { name, address } = candidate;
     let base_url = format!("http://{address}");
-    let server = match OpenAi::new(OpenAiConfig::new(*name, &base_url)) {
+    let server = match OpenAi::new(RemoteConfig::new(*name, &base_url)) {
         Ok(server) => server,
         Err(error) => {
             tracing::warn!(name, %address, %error, "cannot look for a model server");

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::RemoteConfig;
+use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::question;
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use inferd_engine::{Backend, TokenEvent};
@@ -51,7 +52,7 @@ fn chunked_in_large_writes(tokens: usize) -> Reply {
 fn measure(name: &str, tokens: usize, answers: usize, reply: Reply) {
     let server = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let upstream = server.block_on(Upstream::start([reply]));
-    let mut config = OpenAiConfig::new("relay", upstream.url());
+    let mut config = RemoteConfig::new("relay", upstream.url());
     config.models = vec!["m".into()];
     let engine = OpenAi::new(config).expect("a good configuration");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -10,7 +10,6 @@
 
 mod body;
 mod client;
-mod clock;
 mod connect;
 mod idle;
 mod link;
@@ -23,12 +22,11 @@ mod tls;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Answer, Ask, Client};
-pub(crate) use clock::{Clock, Timeouts};
 pub use origin::BadUrl;
 pub(crate) use origin::Origin;
 pub(crate) use redact::Redactor;
 pub(crate) use refusal::{blame, refusal};
-pub(crate) use sse::{Event, Sse};
+pub(crate) use sse::{EVENT_BYTES_MAX, Event, EventTooLong, Sse};
 
 use std::error::Error;
 use std::io;

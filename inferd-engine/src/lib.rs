@@ -10,10 +10,14 @@
 //!   one byte of an answer, was never taken and is sent on a fresh one.
 
 mod backend;
+mod clock;
 mod http;
 pub mod mock;
 pub mod openai;
+mod remote;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
+pub use http::BadUrl;
+pub use remote::{RemoteConfig, RemoteError};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use inferd_engine::RemoteConfig;
 use inferd_engine::backend_contract;
 use inferd_engine::mock::{Mock, MockConfig, MockError};
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::{Ending, Rig, Script, Stage};
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use serde_json::json;
@@ -61,7 +62,7 @@ impl Rig for OpenAiRig {
             reply = reply.byte_by_byte();
         }
         let upstream = Upstream::start([reply]).await;
-        let mut config = OpenAiConfig::new("openai", upstream.url());
+        let mut config = RemoteConfig::new("openai", upstream.url());
         config.models = vec!["m".into()];
         Stage {
             backend: Arc::new(OpenAi::new(config).expect("a good configuration")),

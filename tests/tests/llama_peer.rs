@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result};
 use inferd_engine::Backend;
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::RemoteConfig;
+use inferd_engine::openai::OpenAi;
 use inferd_proto::EmbedRequest;
 use inferd_tests::{Daemon, LineClient};
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ async fn an_answer_that_was_to_be_json_is() -> Result<()> {
 
 #[tokio::test]
 async fn the_engine_turns_texts_into_vectors() -> Result<()> {
-    let llama = OpenAi::new(OpenAiConfig::new("llama", llama_url()?))?;
+    let llama = OpenAi::new(RemoteConfig::new("llama", llama_url()?))?;
     let input = vec!["hello".to_owned(), "world".to_owned()];
     let embedded = llama.embed(EmbedRequest { input, ..EmbedRequest::default() }).await?;
     assert_eq!(embedded.embeddings.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64]);

@@ -12,7 +12,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::link::Link;
 use super::socket::Socket;
-use super::{HttpError, Origin, clock, io_reason, tls};
+use super::{HttpError, Origin, io_reason, tls};
+use crate::clock;
 
 /// Connects within `limit`. Of several addresses each gets an equal share of the time left, so that one which
 /// swallows packets does not keep the others from being tried.

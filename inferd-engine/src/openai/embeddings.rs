@@ -4,6 +4,7 @@ use inferd_proto::{EmbedRequest, EmbedUsage};
 use serde::{Deserialize, Serialize};
 
 use super::OpenAi;
+use crate::remote::{Purpose, read};
 use crate::{Embedded, GenerateError};
 
 /// The most bytes of an answer: some thousands of long vectors as JSON.
@@ -35,18 +36,13 @@ struct Vector {
 
 impl OpenAi {
     pub(super) async fn embed_texts(&self, request: &EmbedRequest) -> Result<Embedded, GenerateError> {
-        let model = match &request.model {
-            Some(model) => model,
-            None => self.default_model().await?,
-        };
+        let named = request.model.as_deref();
+        let model = self.remote.model_for(named, Purpose::Embed, || self.list_models()).await?;
         let (input, dimensions) = (&request.input, request.dimensions);
-        let texts = Texts { model, input, encoding_format: "float", dimensions };
-        let answer = self.post(&self.embeddings, &texts, model).await?;
-        let vectors: Vectors =
-            serde_json::from_slice(&answer.body.read(VECTORS_BYTES_MAX).await?).map_err(|error| {
-                GenerateError::Unavailable(format!("the vectors are not understood: {error}"))
-            })?;
-        arrange(vectors, input.len(), model)
+        let texts = Texts { model: &model, input, encoding_format: "float", dimensions };
+        let answer = self.remote.post(&self.embeddings, &texts, &model).await?;
+        let vectors: Vectors = read(answer, VECTORS_BYTES_MAX, "the vectors are").await?;
+        arrange(vectors, input.len(), &model)
     }
 }
 

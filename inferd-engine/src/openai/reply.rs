@@ -1,58 +1,62 @@
-//! Puts an answer together: chunks come in, events leave, and what only the end can say is kept until then.
-//!
-//! Invariant: what is kept is bounded by [`CALLS_MAX`] and [`ARGUMENTS_BYTES_MAX`].
+//! Puts an answer together: chunks come in, what they say leaves, and what only the end can say is kept until then.
 
 use std::borrow::Cow;
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
-use inferd_proto::{FunctionCall, FunctionTag, StopReason, ToolCall, Usage};
+use inferd_proto::{StopReason, Usage};
 
-use super::pattern::{Kind, Pattern};
-use super::wire::{CallDelta, Choice, Chunk, Delta, Fault, Text};
+use super::wire::{Choice, Chunk, Delta, Fault};
 use crate::http::{Redactor, blame};
+use crate::remote::{Calls, Dialect, Heard, Kind, Pattern, Said, Text, count, not_understood, spoken};
 use crate::{GenerateError, TokenEvent};
 
-/// The most tool calls of one answer.
-const CALLS_MAX: usize = 128;
-/// The most bytes of all their names and arguments.
-const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
-
+/// One answer, as far as it has come.
 #[derive(Default)]
 pub(super) struct Reply {
     pattern: Pattern,
     finish: Option<StopReason>,
     usage: Option<Usage>,
     model: Option<String>,
-    calls: Vec<Call>,
-    arguments_bytes: usize,
+    calls: Calls,
     pieces: u32,
     begun: bool,
 }
 
-struct Call {
-    index: Option<usize>,
-    call: ToolCall,
-}
+impl Dialect for Reply {
+    const NO_END: &'static str = "neither a finish_reason nor [DONE]";
 
-/// What one chunk says: reasoning comes before the answer.
-#[derive(Default)]
-pub(super) struct Said {
-    thinking: Option<String>,
-    token: Option<String>,
-}
+    /// Takes a chunk, or all of an answer. Data that is no JSON object is of some other protocol.
+    fn hear(&mut self, piece: &[u8], redactor: &Redactor) -> Result<Heard, GenerateError> {
+        let piece = piece.trim_ascii();
+        let said = if piece.first() == Some(&b'{') { self.read(piece, redactor)? } else { Said::default() };
+        Ok(Heard { said, last: piece == b"[DONE]" })
+    }
 
-impl Said {
-    /// The next event of it.
-    pub(super) fn next(&mut self) -> Option<TokenEvent> {
-        let thinking = self.thinking.take().map(TokenEvent::Thinking);
-        thinking.or_else(|| self.token.take().map(TokenEvent::Token))
+    fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Where the server counted no tokens, those sent are counted.
+    fn done(&mut self) -> TokenEvent {
+        let tool_calls = self.calls.take();
+        let stop_reason = match self.finish.unwrap_or(StopReason::End) {
+            // Some servers call tools and say `stop`.
+            StopReason::End if !tool_calls.is_empty() => StopReason::ToolCalls,
+            reason => reason,
+        };
+        let counted = Usage { prompt_tokens: 0, completion_tokens: self.pieces };
+        let usage = self.usage.unwrap_or(counted);
+        TokenEvent::Done { stop_reason, usage, tool_calls, model: self.model.take() }
     }
 }
 
 impl Reply {
-    /// Reads the JSON of a chunk, or of a whole answer.
-    pub(super) fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
+    fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
         if let Some(text) = self.pattern.read(json) {
             let text = Some(text).filter(|text| !text.is_empty());
             return Ok(match self.pattern.kind {
@@ -60,12 +64,7 @@ impl Reply {
                 Kind::Thinking => self.say(text, None),
             });
         }
-        let chunk = serde_json::from_slice(json).map_err(|error| {
-            GenerateError::Unavailable(format!(
-                "the answer is not understood: {}",
-                redactor.shown(&error.to_string())
-            ))
-        })?;
+        let chunk = serde_json::from_slice(json).map_err(|error| not_understood(&error, redactor))?;
         self.take(json, chunk, redactor)
     }
 
@@ -74,7 +73,6 @@ impl Reply {
             return Err(fault_of(fault, redactor));
         }
         if let Some(counts) = chunk.usage {
-            let count = |tokens: Option<u64>| u32::try_from(tokens.unwrap_or(0)).unwrap_or(u32::MAX);
             self.usage = Some(Usage {
                 prompt_tokens: count(counts.prompt_tokens),
                 completion_tokens: count(counts.completion_tokens),
@@ -96,7 +94,7 @@ impl Reply {
         };
         let says_text_only = tool_calls.is_none();
         for call in tool_calls.into_iter().flatten() {
-            self.call(call)?;
+            self.calls.add(&call.fragment())?;
         }
         let thinking = spoken(reasoning_content).or_else(|| spoken(reasoning));
         let token = spoken(content).or_else(|| spoken(refusal));
@@ -115,76 +113,8 @@ impl Reply {
     fn say(&mut self, thinking: Option<Cow<'_, str>>, token: Option<Cow<'_, str>>) -> Said {
         let pieces = u32::from(thinking.is_some()) + u32::from(token.is_some());
         self.pieces = self.pieces.saturating_add(pieces);
-        Said { thinking: thinking.map(Cow::into_owned), token: token.map(Cow::into_owned) }
+        Said::new(thinking, token)
     }
-
-    /// Whether there was any answer.
-    pub(super) fn is_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Whether the model said that it is done.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    /// The last event. Where the server counted no tokens, those sent are counted.
-    pub(super) fn done(&mut self) -> TokenEvent {
-        let tool_calls: Vec<ToolCall> =
-            std::mem::take(&mut self.calls).into_iter().enumerate().map(named).collect();
-        let stop_reason = match self.finish.unwrap_or(StopReason::End) {
-            // Some servers call tools and say `stop`.
-            StopReason::End if !tool_calls.is_empty() => StopReason::ToolCalls,
-            reason => reason,
-        };
-        let counted = Usage { prompt_tokens: 0, completion_tokens: self.pieces };
-        let usage = self.usage.unwrap_or(counted);
-        TokenEvent::Done { stop_reason, usage, tool_calls, model: self.model.take() }
-    }
-
-    fn call(&mut self, delta: CallDelta<'_>) -> Result<(), GenerateError> {
-        let id = delta.id.filter(|id| !id.is_empty());
-        let (name, arguments) =
-            delta.function.map_or((None, None), |function| (function.name, function.arguments));
-        // A fragment belongs to the last call with its index, or to the last one if it has none. An id that is not
-        // that call's begins another: some servers give every call the index 0, or none.
-        let open = self.calls.iter().rposition(|call| delta.index.is_none() || call.index == delta.index);
-        let open = open.filter(|&at| id.as_ref().is_none_or(|id| id.0 == self.calls[at].call.id));
-        let at = match open {
-            Some(at) => at,
-            None if self.calls.len() == CALLS_MAX => return Err(too_much()),
-            None => {
-                let function = FunctionCall { name: String::new(), arguments: String::new() };
-                let id = id.map(|id| id.0.into_owned()).unwrap_or_default();
-                let call = ToolCall { id, r#type: FunctionTag::Function, function };
-                self.calls.push(Call { index: delta.index, call });
-                self.calls.len() - 1
-            }
-        };
-        let function = &mut self.calls[at].call.function;
-        for (text, into) in [(name, &mut function.name), (arguments, &mut function.arguments)] {
-            let Some(Text(text)) = text else { continue };
-            self.arguments_bytes += text.len();
-            if self.arguments_bytes > ARGUMENTS_BYTES_MAX {
-                return Err(too_much());
-            }
-            into.push_str(&text);
-        }
-        Ok(())
-    }
-}
-
-/// Empty text is none.
-fn spoken(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text.filter(|text| !text.is_empty()).map(|text| text.0)
-}
-
-/// A call under the id that it came with, or under one of ours.
-fn named((number, Call { mut call, .. }): (usize, Call)) -> ToolCall {
-    if call.id.is_empty() {
-        call.id = format!("call_{number}");
-    }
-    call
 }
 
 /// An answer that a filter or a fault upstream cut off is not whole, so it must not pass for one that ended.
@@ -195,10 +125,6 @@ fn stop_reason(reason: &str) -> StopReason {
         "content_filter" | "error" | "abort" => StopReason::Error,
         _ => StopReason::End,
     }
-}
-
-fn too_much() -> GenerateError {
-    GenerateError::Unavailable("the model's tool calls have no end".to_owned())
 }
 
 /// An error in the place of an answer. It came with the status 200, but may name the one it should have had.

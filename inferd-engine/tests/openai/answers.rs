@@ -191,8 +191,8 @@ async fn a_whole_answer_is_taken_even_where_a_stream_was_asked_for() {
 async fn json_that_is_no_answer_fails() {
     for (body, says) in [
         (json!({"error": {"message": "no"}}), "no"),
-        (json!({"status": "ok"}), "the answer holds no choices"),
-        (json!(["?"]), "the answer is not understood"),
+        (json!({"status": "ok"}), "the answer holds no completion"),
+        (json!(["?"]), "the answer holds no completion"),
     ] {
         let events = events(Reply::json(200, &body)).await;
         assert!(failed(&events).to_string().starts_with(says), "{events:?}");

@@ -87,7 +87,7 @@ async fn nobody_listening_is_said_so() {
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
     let engine =
-        OpenAi::new(OpenAiConfig::new("lane", format!("http://{address}"))).expect("a good configuration");
+        OpenAi::new(RemoteConfig::new("lane", format!("http://{address}"))).expect("a good configuration");
     let error = engine.generate(question(true)).await.err().expect("nobody answers");
     assert_eq!(error, GenerateError::Unavailable(format!("connect to {address}: connection refused")));
 }
@@ -95,7 +95,7 @@ async fn nobody_listening_is_said_so() {
 #[tokio::test]
 async fn a_server_without_tls_is_no_https_server() {
     let upstream = Upstream::start([Reply::status(200)]).await;
-    let config = OpenAiConfig::new("lane", upstream.url().replace("http:", "https:"));
+    let config = RemoteConfig::new("lane", upstream.url().replace("http:", "https:"));
     let engine = OpenAi::new(config).expect("a good configuration");
     let error = engine.models().await.expect_err("there is no TLS").to_string();
     assert!(error.starts_with(&format!("connect to {}: ", upstream.address())), "{error}");
@@ -189,13 +189,20 @@ async fn an_address_that_cannot_work_is_refused_at_once() {
         ("http://user:secret@host", "base_url: credentials do not belong in it, use api_key_env"),
     ] {
         assert_eq!(
-            OpenAi::new(OpenAiConfig::new("lane", url)).err().expect("it is refused").to_string(),
+            OpenAi::new(RemoteConfig::new("lane", url)).err().expect("it is refused").to_string(),
             says
         );
     }
-    let mut config = OpenAiConfig::new("lane", "http://host");
+    let mut config = RemoteConfig::new("lane", "http://host");
     config.api_key = Some("line\nbreak".into());
     let error = OpenAi::new(config.clone()).err().expect("it is refused").to_string();
     assert_eq!(error, "api key: expected printable ASCII");
     assert!(!format!("{config:?}").contains("break"));
+}
+
+#[tokio::test]
+async fn an_answer_in_an_encoding_nobody_asked_for_is_an_error() {
+    let zipped = Reply::events([""; 0]).header("content-encoding", "gzip").bytes(vec![0x1f, 0x8b, 8, 0]);
+    let error = refused(zipped).await;
+    assert_eq!(error, GenerateError::Unavailable("answered in gzip, which was not asked for".into()));
 }

@@ -8,7 +8,8 @@ mod requests;
 
 use std::time::Duration;
 
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::RemoteConfig;
+use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::{question, rest};
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use inferd_engine::{Backend, GenerateError, TokenEvent};
@@ -20,8 +21,8 @@ const KEY: &str = "my-own-key-71";
 /// How long a condition that must come may take before the test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn config(upstream: &Upstream) -> OpenAiConfig {
-    let mut config = OpenAiConfig::new("lane", upstream.url());
+fn config(upstream: &Upstream) -> RemoteConfig {
+    let mut config = RemoteConfig::new("lane", upstream.url());
     config.models = vec!["m".into()];
     config.api_key = Some(KEY.into());
     config

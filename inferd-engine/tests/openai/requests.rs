@@ -106,12 +106,15 @@ async fn an_image_token_budget_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn without_any_model_named_the_first_one_served_is_asked_for_and_remembered() {
-    let list = Reply::json(200, &json!({"object": "list", "data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}));
+async fn without_any_model_named_the_first_that_generates_is_asked_for_and_remembered() {
+    let list = Reply::json(
+        200,
+        &json!({"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": "b"}, {"id": "a"}]}),
+    );
     let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
     let down = Reply::json(500, &json!({"error": "starting"}));
     let upstream = Upstream::start([down, list, answer]).await;
-    let engine = OpenAi::new(OpenAiConfig::new("lane", upstream.url())).expect("a good configuration");
+    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
     assert!(
         engine.generate(question(true)).await.is_err(),
         "the list cannot be had, and that is not remembered"
@@ -121,18 +124,31 @@ async fn without_any_model_named_the_first_one_served_is_asked_for_and_remembere
     }
     let asked: Vec<_> = upstream.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(asked, ["/v1/models", "/v1/models", "/v1/chat/completions", "/v1/chat/completions"]);
-    assert_eq!(upstream.requests()[3].json()["model"], "a");
+    assert_eq!(upstream.requests()[3].json()["model"], "b");
 }
 
 #[tokio::test]
-async fn models_are_sorted_and_asked_afresh() {
+async fn a_default_model_that_is_gone_is_asked_for_no_more() {
+    let list = |name: &str| Reply::json(200, &json!({"data": [{"id": name}]}));
+    let gone = Reply::json(404, &json!({"error": {"message": "no such model"}}));
+    let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
+    let upstream = Upstream::start([list("old"), gone, list("new"), answer]).await;
+    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
+    let error = engine.generate(question(true)).await.err();
+    assert_eq!(error, Some(GenerateError::ModelNotFound("old".into())));
+    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    assert_eq!(upstream.requests()[3].json()["model"], "new");
+}
+
+#[tokio::test]
+async fn models_keep_their_order_and_are_asked_afresh() {
     let list = |names: &[&str]| {
         let data: Vec<Value> = names.iter().map(|name| json!({"id": name, "owned_by": "x"})).collect();
         Reply::json(200, &json!({"data": data}))
     };
-    let upstream = Upstream::start([list(&["b", "a"]), list(&["c"])]).await;
+    let upstream = Upstream::start([list(&["b", "a", "b"]), list(&["c"])]).await;
     let engine = engine(&upstream);
-    assert_eq!(engine.models().await.expect("a list"), ["a", "b"]);
+    assert_eq!(engine.models().await.expect("a list"), ["b", "a"]);
     assert_eq!(engine.models().await.expect("a list"), ["c"]);
 }
 

@@ -106,7 +106,7 @@ fn after(start: Instant, wait: Duration) -> Instant {
 }
 
 /// A time as people write it: `120 s`, `250 ms`.
-pub(super) fn shown(time: Duration) -> String {
+pub(crate) fn shown(time: Duration) -> String {
     if time.subsec_millis() == 0 {
         format!("{} s", time.as_secs())
     } else {
