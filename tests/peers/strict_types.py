@@ -7,6 +7,7 @@ list read to its end, and none of what only Python has (open files, the library'
 
 import collections.abc
 import os
+import types
 import typing
 
 import pydantic
@@ -31,7 +32,7 @@ def strict(hint, within=()):
         return hint
     if origin is typing.Annotated:
         return strict(arguments[0], within)
-    if origin is typing.Union or origin.__class__.__name__ == "UnionType":
+    if is_union(origin):
         return typing.Union[tuple(strict(each, within) for each in arguments if is_of_the_wire(each))]
     if is_list(hint, origin):
         return list[strict(arguments[0], within)]
@@ -43,11 +44,15 @@ def strict(hint, within=()):
 def strict_dict(hint, within):
     if hint in within:
         raise TypeError(f"{hint} is a part of itself")
-    hints = typing_extensions.get_type_hints(hint)
     fields = {}
-    for name, each in hints.items():
-        made = strict(each, (*within, hint))
-        fields[name] = Required[made] if name in hint.__required_keys__ else NotRequired[made]
+    for name, each in typing_extensions.get_type_hints(hint, include_extras=True).items():
+        # Of annotations that are text, as these are, `__required_keys__` does not see which are marked.
+        mark = typing.get_origin(each)
+        if mark in (Required, NotRequired):
+            each = typing.get_args(each)[0]
+        else:
+            mark = Required if name in hint.__required_keys__ else NotRequired
+        fields[name] = mark[strict(each, (*within, hint))]
     made = TypedDict(hint.__name__, fields)
     made.__pydantic_config__ = CONFIG
     return made
@@ -60,7 +65,15 @@ def is_list(hint, origin):
 
 def is_of_the_wire(hint):
     """Whether there is JSON for it: not so for open files, and not meant for objects of answers."""
-    origin = typing.get_origin(hint)
-    if origin is typing.IO or origin is os.PathLike or hint is os.PathLike or hint is bytes:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return is_of_the_wire(arguments[0])
+    if is_union(origin):
+        return any(map(is_of_the_wire, arguments))
+    if typing.IO in (hint, origin) or os.PathLike in (hint, origin) or hint is bytes:
         return False
     return not (isinstance(hint, type) and issubclass(hint, pydantic.BaseModel))
+
+
+def is_union(origin):
+    return origin is typing.Union or origin is types.UnionType
