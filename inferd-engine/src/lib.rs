@@ -15,6 +15,7 @@ mod http;
 mod idle;
 pub mod inferd;
 pub mod mock;
+pub mod ollama;
 pub mod openai;
 mod remote;
 #[cfg(feature = "testing")]

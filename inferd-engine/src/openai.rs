@@ -19,10 +19,10 @@ use hyper::header::AUTHORIZATION;
 use inferd_proto::{EmbedRequest, Resolved};
 
 use crate::http::Answer;
-use crate::remote::{Form, Purpose, Remote, RemoteConfig, RemoteError};
+use crate::remote::{Form, Purpose, Remote, RemoteConfig, RemoteError, is_streamed};
 use crate::{Backend, Capabilities, Embedded, GenerateError, TokenStream};
 use reply::Reply;
-use request::{Chat, is_streamed};
+use request::Chat;
 
 /// The backend.
 pub struct OpenAi {
@@ -72,8 +72,7 @@ impl Backend for OpenAi {
 
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
         if request.image_token_budget.is_some() {
-            let reason = format!("image_token_budget: backend {} does not take it", self.name());
-            return Err(GenerateError::InvalidRequest(reason));
+            return Err(self.remote.refused("image_token_budget", "does not take it"));
         }
         let mut clock = self.remote.clock();
         let begun = clock.bound(self.begin(&request)).await?;

@@ -6,6 +6,7 @@ use inferd_engine::RemoteConfig;
 use inferd_engine::backend_contract;
 use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig};
 use inferd_engine::mock::{Mock, MockConfig, MockError};
+use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::{Ending, Rig, Script, Stage};
 use inferd_engine::testing::upstream::{Answer, Recorded, Reply, Upstream};
@@ -93,7 +94,7 @@ impl InferdRig {
     }
 
     fn reply(script: &Script, id: &Value, stream: bool) -> Reply {
-        let reply = Reply::lines(&Self::frames(script, id, stream));
+        let reply = Reply::frames(&Self::frames(script, id, stream));
         let reply = match script.ending {
             Ending::CutShort => reply.end(),
             Ending::Hang => reply.hang(),
@@ -105,7 +106,7 @@ impl InferdRig {
 
 impl Rig for InferdRig {
     async fn play(&self, script: Script, stream: bool) -> Stage {
-        let hello = Reply::lines([&json!({"type": "hello", "protocol": 1, "models": []})]);
+        let hello = Reply::frames([&json!({"type": "hello", "protocol": 1, "models": []})]);
         let answer = move |asked: &Recorded| Self::reply(&script, &asked.json()["id"], stream);
         let upstream = Upstream::daemon(hello, [Box::new(answer) as Answer]).await;
         let config = InferdConfig::new("inferd", InferdAddress::Tcp(upstream.address().to_string()));
@@ -116,6 +117,44 @@ impl Rig for InferdRig {
     }
 }
 
+struct OllamaRig;
+
+impl OllamaRig {
+    fn line(message: &str, done: bool) -> Value {
+        json!({"model": "m", "message": {"role": "assistant", "content": message}, "done": done})
+    }
+
+    fn reply(script: &Script, stream: bool) -> Reply {
+        let tokens = script.tokens.iter();
+        let lines = match script.ending {
+            Ending::Invalid => return Reply::json(400, &json!({"error": "no"})),
+            Ending::Unavailable => return Reply::json(500, &json!({"error": "no"})),
+            Ending::Done if !stream => return Reply::json(200, &Self::line(&script.tokens.concat(), true)),
+            Ending::Done | Ending::CutShort | Ending::Hang => {
+                Reply::lines(tokens.map(|token| Self::line(token, false).to_string()))
+            }
+        };
+        match script.ending {
+            Ending::Hang => lines.hang(),
+            Ending::CutShort => lines.end(),
+            _ => lines.text(&Self::line("", true).to_string()).text("\n"),
+        }
+    }
+}
+
+impl Rig for OllamaRig {
+    async fn play(&self, script: Script, stream: bool) -> Stage {
+        let reply = Self::reply(&script, stream);
+        let reply = if script.byte_by_byte { reply.byte_by_byte() } else { reply };
+        let upstream = Upstream::start([reply]).await;
+        let mut config = RemoteConfig::new("ollama", upstream.url());
+        config.models = vec!["m".into()];
+        let backend = Arc::new(Ollama::new(OllamaConfig::from(config)).expect("a good configuration"));
+        Stage { backend, upstream: Some(upstream) }
+    }
+}
+
 backend_contract!(inferd, InferdRig);
 backend_contract!(mock, MockRig);
+backend_contract!(ollama, OllamaRig);
 backend_contract!(openai, OpenAiRig);

@@ -9,6 +9,8 @@ use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::remote::is_streamed;
+
 #[derive(Serialize)]
 pub(super) struct Chat<'a> {
     model: &'a str,
@@ -38,15 +40,6 @@ pub(super) struct Chat<'a> {
     /// llama-server's; others refuse it, which is better than an answer of another shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     grammar: Option<&'a str>,
-}
-
-/// The longest answer that is asked for in one piece. A longer one comes as a stream, whether or not the caller wants
-/// one: only a stream tells a server that is busy from one that hangs.
-const WHOLE_TOKENS_MAX: u32 = 256;
-
-/// Whether the server is asked to stream.
-pub(super) fn is_streamed(request: &Resolved) -> bool {
-    request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX)
 }
 
 impl<'a> Chat<'a> {
