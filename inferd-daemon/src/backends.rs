@@ -1,7 +1,7 @@
 //! From a configured backend to one that generates.
 //!
 //! Invariants:
-//! - What is built depends on its [`Recipe`] and on nothing else.
+//! - What is built depends on its `Recipe` and on nothing else.
 
 use std::sync::Arc;
 
@@ -95,9 +95,8 @@ impl<'a> Recipe<'a> {
                 Ok(Arc::new(Mock::named(self.name.to_owned(), script)))
             }
             EngineConfig::Http(http) => match http.kind {
-                HttpKind::OpenAi => self.built(OpenAi::new(self.remote(http))),
                 HttpKind::Ollama if http.keep_alive.is_some() => not_served("keep_alive"),
-                HttpKind::Ollama => self.built(OpenAi::new(self.remote(http))),
+                HttpKind::OpenAi | HttpKind::Ollama => self.built(OpenAi::new(self.remote(http))),
                 HttpKind::Anthropic => not_served("kind `anthropic`"),
             },
             EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
