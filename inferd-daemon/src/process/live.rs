@@ -93,16 +93,19 @@ impl Live {
     /// Asks lanes what they serve, and waits a little. Too slow is no failure: a lane takes any model until it has said
     /// which.
     pub(super) async fn learn_models(&self) {
-        let learnt = self.spawn_learning();
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
+        let learnt = self.around.tasks.spawn(learn);
         if tokio::time::timeout(LEARN_PATIENCE, learnt).await.is_err() {
             tracing::info!("some lanes have not said yet which models they serve");
         }
     }
 
-    fn spawn_learning(&self) -> tokio::task::JoinHandle<Option<()>> {
+    /// Has lanes asked again from time to time, and when there is reason to.
+    pub(super) fn keep_models_fresh(&self) {
         let (service, stopping) = (self.service(), self.around.stopping.clone());
-        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
-        self.around.tasks.spawn(learn)
+        let keep = async move { stopping.run_until_cancelled(service.router.keep_models_fresh()).await };
+        self.around.tasks.spawn(keep);
     }
 
     /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
@@ -152,7 +155,6 @@ impl Live {
         }
         if any_new {
             self.around.hub.publish(AdminStatus::Ready);
-            self.spawn_learning();
         }
     }
 }

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod another_daemon;
+mod chaos;
 mod fair_order;
 mod keys;
 mod kill_nine;
