@@ -99,7 +99,7 @@ fn chosen<'h>(hello: &'h Hello, wanted: Option<&str>) -> Option<&'h Model> {
 }
 
 fn lane(model: &Model, wanted: Option<&str>) -> String {
-    let Model { name, backend, ready } = model;
+    let Model { name, backend, ready, .. } = model;
     let mut lane = match (name.as_str(), wanted) {
         (name, None) if name == backend => name.to_owned(),
         ("*", None) => format!("any model on {backend}"),

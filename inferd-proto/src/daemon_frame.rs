@@ -53,6 +53,9 @@ pub struct Model {
     pub backend: String,
     /// Whether that lane can take a request now.
     pub ready: bool,
+    /// What kind of engine that lane is; empty where it is not said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
 }
 
 impl DaemonFrame {

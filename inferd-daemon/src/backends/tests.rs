@@ -18,7 +18,7 @@ fn built(text: &str) -> Result<Arc<dyn Backend>, BackendError> {
 
 fn question() -> Resolved {
     let messages = vec![Message { role: Role::User, content: "hello".into() }];
-    Resolved { messages, stream: true, ..Resolved::default() }
+    Resolved { messages: messages.into(), stream: true, ..Resolved::default() }
 }
 
 #[tokio::test]
@@ -59,14 +59,22 @@ async fn a_server_is_asked_for_the_first_model_with_the_key_from_the_file() {
     std::fs::write(&key, "omega\n").unwrap();
     let keys = format!("models = [\"*\", \"m\"]\napi_key_file = '{}'", key.display());
     let request = first_request(&keys).await;
-    assert!(request.starts_with("POST /v1/chat/completions "), "{request}");
+    assert!(request.starts_with("POST /api/chat "), "{request}");
     assert!(request.to_lowercase().contains("authorization: bearer omega\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn how_long_a_model_stays_in_memory_is_told_in_either_spelling() {
+    for (keep_alive, sent) in [("-1", "-1s"), ("90", "90s"), ("\"1h30m\"", "1h30m")] {
+        let request = first_request(&format!("models = [\"m\"]\nkeep_alive = {keep_alive}")).await;
+        assert!(request.contains(&format!(r#""keep_alive":"{sent}""#)), "{request}");
+    }
 }
 
 #[tokio::test]
 async fn a_server_that_serves_any_model_is_asked_which_there_are() {
     let request = first_request("models = [\"*\"]").await;
-    assert!(request.starts_with("GET /v1/models "), "{request}");
+    assert!(request.starts_with("GET /api/tags "), "{request}");
 }
 
 #[tokio::test]

@@ -68,11 +68,20 @@ impl Calls {
         Ok(())
     }
 
-    /// All of them, each under the id that it came with, or under one of ours.
+    /// Whether a call with this index has begun.
+    pub(crate) fn holds(&self, index: Option<usize>) -> bool {
+        self.calls.iter().any(|call| call.index == index)
+    }
+
+    /// All of them, each under the id that it came with, or under one of ours. Where no arguments came, they are an
+    /// object without any.
     pub(crate) fn take(&mut self) -> Vec<ToolCall> {
         let named = |(number, Call { mut call, .. }): (usize, Call)| {
             if call.id.is_empty() {
                 call.id = format!("call_{number}");
+            }
+            if call.function.arguments.is_empty() {
+                "{}".clone_into(&mut call.function.arguments);
             }
             call
         };

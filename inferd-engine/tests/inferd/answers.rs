@@ -81,7 +81,7 @@ async fn unknown_frames_fields_and_kinds_are_passed_over() {
 #[tokio::test]
 async fn a_daemon_that_knows_no_hello_answers_all_the_same() {
     let no = json!({"type": "error", "id": "", "code": "invalid_request", "message": "type: what?"});
-    let upstream = Upstream::daemon(Reply::lines([&no]), [says(vec![token("a"), done("a")])]).await;
+    let upstream = Upstream::daemon(Reply::frames([&no]), [says(vec![token("a"), done("a")])]).await;
     let engine = engine(&upstream);
     for _ in 0..2 {
         let events = rest(engine.generate(question(true)).await.expect("an answer begins")).await;
@@ -106,7 +106,7 @@ async fn a_last_line_without_its_end_is_a_line() {
     let answer: Answer = Box::new(|asked: &Recorded| {
         let id = &asked.json()["id"];
         let first = named(token("a"), id);
-        Reply::lines([&first]).text(&named(done("a"), id).to_string()).end()
+        Reply::frames([&first]).text(&named(done("a"), id).to_string()).end()
     });
     assert_eq!(events_of(answer).await, [said("a"), ended(StopReason::End)]);
 }
@@ -116,7 +116,7 @@ async fn line_ends_may_be_those_of_another_system() {
     let answer: Answer = Box::new(|asked: &Recorded| {
         let id = &asked.json()["id"];
         let (first, last) = (named(token("a"), id), named(done("a"), id));
-        Reply::lines([]).text(&format!("\r\n\n{first}\r\n\n{last}\r\n"))
+        Reply::frames([]).text(&format!("\r\n\n{first}\r\n\n{last}\r\n"))
     });
     assert_eq!(events_of(answer).await, [said("a"), ended(StopReason::End)]);
 }
