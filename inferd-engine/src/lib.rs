@@ -13,6 +13,8 @@ pub mod anthropic;
 mod backend;
 mod clock;
 mod http;
+mod idle;
+pub mod inferd;
 pub mod mock;
 pub mod ollama;
 pub mod openai;

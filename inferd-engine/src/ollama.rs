@@ -59,9 +59,9 @@ impl Ollama {
     /// [`RemoteError`] where the URL or the key cannot be used.
     pub fn new(config: OllamaConfig) -> Result<Self, RemoteError> {
         let OllamaConfig { mut remote, keep_alive } = config;
-        let base = remote.base_url.trim_end_matches('/');
-        let root = base.strip_suffix("/api").or_else(|| base.strip_suffix("/v1"));
-        remote.base_url = root.unwrap_or(base).to_owned();
+        let base = remote.base_url.trim_end().trim_end_matches('/');
+        let root = base.strip_suffix("/api").or_else(|| base.strip_suffix("/v1")).unwrap_or(base);
+        remote.base_url.truncate(root.len());
         let remote = Remote::new(remote, "", (AUTHORIZATION, "Bearer "))?;
         let [chat, embed, tags] = ["/api/chat", "/api/embed", "/api/tags"].map(|path| remote.target(path));
         Ok(Self { chat: chat?, embed: embed?, tags: tags?, remote, keep_alive })

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use inferd_engine::RemoteConfig;
 use inferd_engine::anthropic::Anthropic;
 use inferd_engine::backend_contract;
+use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig};
 use inferd_engine::mock::{Mock, MockConfig, MockError};
 use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::{Ending, Rig, Script, Stage};
-use inferd_engine::testing::upstream::{Reply, Upstream};
+use inferd_engine::testing::upstream::{Answer, Recorded, Reply, Upstream};
 use serde_json::{Value, json};
 
 struct MockRig;
@@ -73,12 +74,94 @@ impl Rig for OpenAiRig {
     }
 }
 
+struct InferdRig;
+
+impl InferdRig {
+    fn frames(script: &Script, id: &Value, stream: bool) -> Vec<Value> {
+        let refusal = |code| vec![json!({"type": "error", "id": id, "code": code, "message": "no"})];
+        let tokens = script.tokens.iter().map(|token| json!({"type": "token", "id": id, "content": token}));
+        let usage = json!({"prompt_tokens": 1, "completion_tokens": 1});
+        let done = json!({
+            "type": "done", "id": id, "content": script.tokens.concat(), "usage": usage, "stop_reason": "end",
+            "backend": "over there",
+        });
+        match script.ending {
+            Ending::Invalid => refusal("invalid_request"),
+            Ending::Unavailable => refusal("backend_unavailable"),
+            Ending::Done if stream => tokens.chain([done]).collect(),
+            Ending::Done => vec![done],
+            Ending::CutShort | Ending::Hang => tokens.collect(),
+        }
+    }
+
+    fn reply(script: &Script, id: &Value, stream: bool) -> Reply {
+        let reply = Reply::frames(&Self::frames(script, id, stream));
+        let reply = match script.ending {
+            Ending::CutShort => reply.end(),
+            Ending::Hang => reply.hang(),
+            Ending::Done | Ending::Invalid | Ending::Unavailable => reply,
+        };
+        if script.byte_by_byte { reply.byte_by_byte() } else { reply }
+    }
+}
+
+impl Rig for InferdRig {
+    async fn play(&self, script: Script, stream: bool) -> Stage {
+        let hello = Reply::frames([&json!({"type": "hello", "protocol": 1, "models": []})]);
+        let answer = move |asked: &Recorded| Self::reply(&script, &asked.json()["id"], stream);
+        let upstream = Upstream::daemon(hello, [Box::new(answer) as Answer]).await;
+        let config = InferdConfig::new("inferd", InferdAddress::Tcp(upstream.address().to_string()));
+        Stage {
+            backend: Arc::new(Inferd::new(config).expect("a good configuration")),
+            upstream: Some(upstream),
+        }
+    }
+}
+
+struct OllamaRig;
+
+impl OllamaRig {
+    fn line(message: &str, done: bool) -> Value {
+        json!({"model": "m", "message": {"role": "assistant", "content": message}, "done": done})
+    }
+
+    fn reply(script: &Script, stream: bool) -> Reply {
+        let tokens = script.tokens.iter();
+        let lines = match script.ending {
+            Ending::Invalid => return Reply::json(400, &json!({"error": "no"})),
+            Ending::Unavailable => return Reply::json(500, &json!({"error": "no"})),
+            Ending::Done if !stream => return Reply::json(200, &Self::line(&script.tokens.concat(), true)),
+            Ending::Done | Ending::CutShort | Ending::Hang => {
+                Reply::lines(tokens.map(|token| Self::line(token, false).to_string()))
+            }
+        };
+        match script.ending {
+            Ending::Hang => lines.hang(),
+            Ending::CutShort => lines.end(),
+            _ => lines.text(&Self::line("", true).to_string()).text("\n"),
+        }
+    }
+}
+
+impl Rig for OllamaRig {
+    async fn play(&self, script: Script, stream: bool) -> Stage {
+        let reply = Self::reply(&script, stream);
+        let reply = if script.byte_by_byte { reply.byte_by_byte() } else { reply };
+        let upstream = Upstream::start([reply]).await;
+        let mut config = RemoteConfig::new("ollama", upstream.url());
+        config.models = vec!["m".into()];
+        let backend = Arc::new(Ollama::new(OllamaConfig::from(config)).expect("a good configuration"));
+        Stage { backend, upstream: Some(upstream) }
+    }
+}
+
+backend_contract!(inferd, InferdRig);
 struct AnthropicRig;
 
 impl AnthropicRig {
     fn reply(script: &Script, stream: bool) -> Reply {
         let failure = |kind| json!({"type": "error", "error": {"type": kind, "message": "no"}});
-        let message = |content, reason: Option<&str>| json!({"type": "message", "role": "assistant", "content": content, "stop_reason": reason});
+        let message = |content, reason: Option<&str>| json!({"type": "message", "content": content, "stop_reason": reason});
         let start = json!({"type": "message_start", "message": message(json!([]), None)});
         let token = |text: &String| {
             let delta = json!({"type": "text_delta", "text": text});
@@ -123,44 +206,7 @@ impl Rig for AnthropicRig {
     }
 }
 
-struct OllamaRig;
-
-impl OllamaRig {
-    fn line(message: &str, done: bool) -> Value {
-        json!({"model": "m", "message": {"role": "assistant", "content": message}, "done": done})
-    }
-
-    fn reply(script: &Script, stream: bool) -> Reply {
-        let tokens = script.tokens.iter();
-        let lines = match script.ending {
-            Ending::Invalid => return Reply::json(400, &json!({"error": "no"})),
-            Ending::Unavailable => return Reply::json(500, &json!({"error": "no"})),
-            Ending::Done if !stream => return Reply::json(200, &Self::line(&script.tokens.concat(), true)),
-            Ending::Done | Ending::CutShort | Ending::Hang => {
-                Reply::lines(tokens.map(|token| Self::line(token, false).to_string()))
-            }
-        };
-        match script.ending {
-            Ending::Hang => lines.hang(),
-            Ending::CutShort => lines.end(),
-            _ => lines.text(&Self::line("", true).to_string()).text("\n"),
-        }
-    }
-}
-
-impl Rig for OllamaRig {
-    async fn play(&self, script: Script, stream: bool) -> Stage {
-        let reply = Self::reply(&script, stream);
-        let reply = if script.byte_by_byte { reply.byte_by_byte() } else { reply };
-        let upstream = Upstream::start([reply]).await;
-        let mut config = RemoteConfig::new("ollama", upstream.url());
-        config.models = vec!["m".into()];
-        let backend = Arc::new(Ollama::new(OllamaConfig::from(config)).expect("a good configuration"));
-        Stage { backend, upstream: Some(upstream) }
-    }
-}
-
 backend_contract!(mock, MockRig);
+backend_contract!(ollama, OllamaRig);
 backend_contract!(openai, OpenAiRig);
 backend_contract!(anthropic, AnthropicRig);
-backend_contract!(ollama, OllamaRig);

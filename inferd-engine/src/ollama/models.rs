@@ -12,22 +12,21 @@ const DEFAULT_TAG: &str = ":latest";
 #[derive(Deserialize)]
 struct List {
     /// `null` where there is none.
-    models: Option<Vec<Model>>,
+    models: Option<Vec<Listed>>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct Listed {
     /// The name, of which `model` is another spelling: old servers have the one only, some clients' types the other.
     name: Option<String>,
     model: Option<String>,
-    /// What it can do; empty where the server does not tell.
-    #[serde(default)]
-    capabilities: Vec<String>,
+    /// What it can do, where the server tells.
+    capabilities: Option<Vec<String>>,
 }
 
-impl Model {
+impl Listed {
     fn generates(&self) -> bool {
-        self.capabilities.is_empty() || self.capabilities.iter().any(|can| can == "completion")
+        self.capabilities.as_ref().is_none_or(|can| can.iter().any(|can| can == "completion"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use inferd_proto::Tool;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(super) struct Tools<'a>(pub(super) &'a [Tool]);
 
@@ -17,9 +17,20 @@ struct Function<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
-    #[serde(serialize_with = "parameters")]
-    parameters: Option<&'a Value>,
+    parameters: Parameters<'a>,
 }
+
+/// A function without a schema takes no arguments. That has to be said: Ollama makes up a schema without a type else,
+/// and shows it to the model.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Parameters<'a> {
+    Schema(&'a Value),
+    None { r#type: &'static str, properties: Empty },
+}
+
+#[derive(Serialize)]
+struct Empty {}
 
 impl Serialize for Tools<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,21 +41,11 @@ impl Serialize for Tools<'_> {
 impl<'a> From<&'a Tool> for Offer<'a> {
     fn from(tool: &'a Tool) -> Self {
         let Tool::Function { function } = tool;
-        let function = Function {
-            name: &function.name,
-            description: function.description.as_deref(),
-            parameters: function.parameters.as_ref(),
+        let parameters = match &function.parameters {
+            Some(schema) => Parameters::Schema(schema),
+            None => Parameters::None { r#type: "object", properties: Empty {} },
         };
-        Self { r#type: "function", function }
-    }
-}
-
-/// A function without parameters has no arguments. Ollama wants that said: else it shows the model a schema without a
-/// type.
-#[expect(clippy::ref_option, reason = "what serde hands over")]
-fn parameters<S: Serializer>(parameters: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    match parameters {
-        Some(parameters) => parameters.serialize(serializer),
-        None => json!({"type": "object", "properties": {}}).serialize(serializer),
+        let description = function.description.as_deref();
+        Self { r#type: "function", function: Function { name: &function.name, description, parameters } }
     }
 }
