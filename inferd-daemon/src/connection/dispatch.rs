@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
-use inferd_proto::{Answer, ClientFrame, EmbedRequest, ErrorCode, FrameTooLarge, Rejected, Request, Response};
+use inferd_proto::{
+    Answer, ClientFrame, EmbedRequest, ErrorCode, FrameTooLarge, Rejected, Request, Response,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 

@@ -48,7 +48,8 @@ fn answer(desk: &Desk, id: &str, Embedded { embeddings, model, usage }: Embedded
         out.push(b'\n');
         if out.len() - before > frame_bytes_max {
             out.truncate(before);
-            let message = format!("input: the vectors exceed a frame of {frame_bytes_max} bytes, ask in parts");
+            let message =
+                format!("input: the vectors exceed a frame of {frame_bytes_max} bytes, ask in parts");
             Answer::error(out, &frame.id, ErrorCode::InvalidRequest, &message, None, None);
         }
     });
