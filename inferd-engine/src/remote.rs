@@ -19,7 +19,7 @@ mod pattern;
 mod text;
 mod vectors;
 
-pub(crate) use calls::{Calls, Fragment};
+pub(crate) use calls::{Calls, Fragment, arguments};
 pub use config::{RemoteConfig, RemoteError};
 pub(crate) use defaults::Purpose;
 pub(crate) use fault::Fault;

@@ -5,14 +5,18 @@
 //!
 //! Invariant: no block is empty, which the API does not take: text of white space alone is left out.
 
-use inferd_proto::{Block as Part, Body, Content, FunctionCall, Message, Role, ToolCall};
+use inferd_proto::{Block as Part, Body, Content, Message, Role, ToolCall};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::request::Unfit;
+use crate::remote::arguments;
 
 /// The types of images that the API reads.
 const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+
+/// A field of a message that the API cannot take, and what it does with it.
+type Broken = (String, &'static str);
 
 /// A conversation.
 #[derive(Default)]
@@ -70,7 +74,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn of(messages: &'a [Message]) -> Result<Self, Unfit> {
         let mut conversation = Self::default();
         for (index, message) in messages.iter().enumerate() {
-            let unfit = |(field, how)| Unfit { field: format!("messages[{index}].{field}"), how };
+            let unfit = |(field, how): Broken| Unfit { field: format!("messages[{index}].{field}"), how };
             conversation.add(message).map_err(unfit)?;
         }
         if conversation.turns.is_empty() {
@@ -80,11 +84,11 @@ impl<'a> Conversation<'a> {
         Ok(conversation)
     }
 
-    fn add(&mut self, Message { role, content }: &'a Message) -> Result<(), (&'static str, &'static str)> {
+    fn add(&mut self, Message { role, content }: &'a Message) -> Result<(), Broken> {
         let mut blocks = parts(content)?;
         match role {
             Role::System | Role::Assistant if content.has_images() => {
-                return Err(("content", "takes images from the user and from tools only"));
+                return Err(("content".to_owned(), "takes images from the user and from tools only"));
             }
             Role::System => {
                 self.system.0.extend(blocks);
@@ -92,8 +96,11 @@ impl<'a> Conversation<'a> {
             }
             Role::User => {}
             Role::Assistant => {
-                for call in &content.tool_calls {
-                    blocks.push(calling(call)?);
+                for (number, ToolCall { id, function, .. }) in content.tool_calls.iter().enumerate() {
+                    let field = || format!("tool_calls[{number}].function.arguments");
+                    let input = arguments(&function.arguments)
+                        .ok_or_else(|| (field(), "takes a JSON object only"))?;
+                    blocks.push(Block::ToolUse { id, name: &function.name, input });
                 }
             }
             Role::Tool => {
@@ -102,7 +109,7 @@ impl<'a> Conversation<'a> {
             }
         }
         if blocks.is_empty() {
-            return Err(("content", "takes no message without content"));
+            return Err(("content".to_owned(), "takes no message without content"));
         }
         let role = if *role == Role::Assistant { Speaker::Assistant } else { Speaker::User };
         match self.turns.last_mut() {
@@ -114,7 +121,7 @@ impl<'a> Conversation<'a> {
 }
 
 /// The text and images of a message.
-fn parts(content: &Content) -> Result<Vec<Block<'_>>, (&'static str, &'static str)> {
+fn parts(content: &Content) -> Result<Vec<Block<'_>>, Broken> {
     let text = |text: &'_ str| !text.trim().is_empty();
     match &content.body {
         Body::Text(said) => Ok(text(said).then_some(Block::Text { text: said }).into_iter().collect()),
@@ -126,22 +133,11 @@ fn parts(content: &Content) -> Result<Vec<Block<'_>>, (&'static str, &'static st
                 Part::Image { mime, data } if IMAGES.contains(&mime.as_str()) => {
                     Ok(Block::Image { source: Source::Base64 { media_type: mime, data } })
                 }
-                Part::Image { .. } => Err(("content", "takes images in jpeg, png, gif and webp only")),
+                Part::Image { .. } => {
+                    Err(("content".to_owned(), "takes images in jpeg, png, gif and webp only"))
+                }
             })
             .collect(),
-    }
-}
-
-/// A call the model made. Its arguments go out as they stand, so they have to be an object; none are an empty one.
-fn calling(ToolCall { id, function, .. }: &ToolCall) -> Result<Block<'_>, (&'static str, &'static str)> {
-    let FunctionCall { name, arguments } = function;
-    let arguments = match arguments.trim() {
-        "" => "{}",
-        arguments => arguments,
-    };
-    match serde_json::from_str(arguments) {
-        Ok(input) if arguments.starts_with('{') => Ok(Block::ToolUse { id, name, input }),
-        Ok(_) | Err(_) => Err(("tool_calls", "takes arguments that are a JSON object only")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: what is held is bounded by [`CALLS_MAX`] and [`CALLS_BYTES_MAX`].
 
 use inferd_proto::{FunctionCall, FunctionTag, ToolCall};
+use serde_json::value::RawValue;
 
 use crate::GenerateError;
 
@@ -87,6 +88,14 @@ impl Calls {
         };
         std::mem::take(&mut self.calls).into_iter().enumerate().map(named).collect()
     }
+}
+
+/// The arguments of a call that the model made earlier, as they stand, if they are an object. No text at all is how some
+/// models call a tool without arguments.
+pub(crate) fn arguments(text: &str) -> Option<&RawValue> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    let json: &RawValue = serde_json::from_str(text).ok()?;
+    json.get().starts_with('{').then_some(json)
 }
 
 fn too_much() -> GenerateError {

@@ -155,7 +155,7 @@ async fn a_message_the_api_would_not_take_is_refused_by_its_place() {
     let hi = || (Role::User, Content::from("hi"));
     let bad = |arguments: &str| Content::calling("", vec![call("x", "f", arguments)]);
     let images = "messages[1].content: backend lane takes images from the user and from tools only";
-    let object = "messages[1].tool_calls: backend lane takes arguments that are a JSON object only";
+    let object = "messages[1].tool_calls[0].function.arguments: backend lane takes a JSON object only";
     let empty = "messages[1].content: backend lane takes no message without content";
     for (role, content, expected) in [
         (Role::System, vec![image("image/png")].into(), images),
