@@ -86,6 +86,7 @@ impl From<&ClientError> for Exit {
     fn from(error: &ClientError) -> Self {
         match error {
             ClientError::Broken(Broken::Said { code, .. }) => (*code).into(),
+            ClientError::Refused(refusal) => refusal.code.into(),
             ClientError::Connect { .. } | ClientError::Broken(_) | ClientError::NoHello(_) => {
                 Self::CannotConnect
             }

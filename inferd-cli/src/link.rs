@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use inferd_proto::{Hello, Request};
+use inferd_proto::{EmbedRequest, Embeddings, Hello, Request};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::Reach;
@@ -94,6 +94,11 @@ impl Link {
             }
             (sent, _) => Ok(sent?),
         }
+    }
+
+    /// Sends texts and waits for their vectors.
+    pub(crate) async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ClientError> {
+        self.client.embed(request).await
     }
 
     /// Stops the daemon that was started here, when the requests of other programs are answered.

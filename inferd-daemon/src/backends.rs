@@ -13,33 +13,28 @@ use inferd_engine::openai::OpenAi;
 use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{
-    BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, KeepAlive,
-};
+use crate::config::{BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind};
 use crate::paths::Paths;
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// The server cannot be reached in the way that is configured.
-    #[error("cannot build backend `{name}`")]
-    Remote {
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        #[source]
-        source: RemoteError,
-    },
-    /// The other daemon cannot be reached in the way that is configured.
-    #[error("cannot build backend `{name}`")]
-    Daemon {
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        #[source]
-        source: InferdError,
-    },
+#[error("cannot build backend `{name}`")]
+pub struct BackendError {
+    name: String,
+    #[source]
+    source: EngineError,
+}
+
+/// What an engine has against its configuration.
+#[derive(Debug, thiserror::Error)]
+enum EngineError {
+    /// An engine that is reached by HTTP.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Another daemon.
+    #[error(transparent)]
+    Inferd(#[from] InferdError),
 }
 
 /// Builds a backend. Nothing is connected to: a server that is down is no error here.
@@ -54,7 +49,7 @@ pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backen
 pub(crate) struct Recipe<'a> {
     name: &'a str,
     engine: &'a EngineConfig,
-    /// Models to ask for by default; `*` is no model to ask for.
+    /// Models to ask for by default, by an engine that has to name one; `*` is no model to ask for.
     models: Vec<&'a str>,
     key: Option<&'a SecretString>,
 }
@@ -69,12 +64,11 @@ impl PartialEq for Recipe<'_> {
 
 impl<'a> Recipe<'a> {
     pub(crate) fn of(config: &'a BackendConfig, secrets: &'a Secrets) -> Self {
-        Self {
-            name: &config.name,
-            engine: &config.engine,
-            models: config.models.iter().map(String::as_str).filter(|model| *model != "*").collect(),
-            key: secrets.of_backend(&config.name),
-        }
+        let models = match &config.engine {
+            EngineConfig::Http(_) => config.models.iter().map(String::as_str).filter(|m| *m != "*").collect(),
+            EngineConfig::Mock { .. } | EngineConfig::Inferd(_) => Vec::new(),
+        };
+        Self { name: &config.name, engine: &config.engine, models, key: secrets.of_backend(&config.name) }
     }
 
     pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
@@ -88,32 +82,32 @@ impl<'a> Recipe<'a> {
                 };
                 Ok(Arc::new(Mock::named(self.name.to_owned(), script)))
             }
-            EngineConfig::Http(http) => self.http(http),
-            EngineConfig::Inferd(daemon) => match Inferd::new(self.inferd(daemon)) {
-                Ok(daemon) => Ok(Arc::new(daemon)),
-                Err(source) => Err(BackendError::Daemon { name: self.name.to_owned(), source }),
+            EngineConfig::Http(http) => match http.kind {
+                HttpKind::OpenAi => self.built(OpenAi::new(self.remote(http))),
+                HttpKind::Ollama => {
+                    let keep_alive = http.keep_alive.clone();
+                    self.built(Ollama::new(OllamaConfig { remote: self.remote(http), keep_alive }))
+                }
+                HttpKind::Anthropic => self.built(Anthropic::new(self.remote(http))),
             },
+            EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
         }
     }
 
-    fn http(&self, http: &HttpConfig) -> Result<Arc<dyn Backend>, BackendError> {
-        let remote = self.remote(http);
-        let built: Result<Arc<dyn Backend>, RemoteError> = match &http.kind {
-            HttpKind::OpenAi => OpenAi::new(remote).map(|server| Arc::new(server) as _),
-            HttpKind::Anthropic => Anthropic::new(remote).map(|server| Arc::new(server) as _),
-            HttpKind::Ollama { keep_alive } => {
-                let keep_alive = keep_alive.as_ref().map(KeepAlive::to_string);
-                Ollama::new(OllamaConfig { remote, keep_alive }).map(|server| Arc::new(server) as _)
-            }
-        };
-        built.map_err(|source| BackendError::Remote { name: self.name.to_owned(), source })
+    fn built<B: Backend + 'static>(
+        &self,
+        built: Result<B, impl Into<EngineError>>,
+    ) -> Result<Arc<dyn Backend>, BackendError> {
+        match built {
+            Ok(backend) => Ok(Arc::new(backend)),
+            Err(source) => Err(BackendError { name: self.name.to_owned(), source: source.into() }),
+        }
     }
 
-    fn inferd(&self, daemon: &DaemonConfig) -> InferdConfig {
+    fn daemon(&self, daemon: &DaemonConfig) -> InferdConfig {
         let address = match &daemon.address {
-            DaemonAddress::Local(path) => {
-                InferdAddress::Local(path.clone().unwrap_or_else(|| Paths::of_user().local))
-            }
+            DaemonAddress::Local(Some(path)) => InferdAddress::Local(path.clone()),
+            DaemonAddress::Local(None) => InferdAddress::Local(Paths::of_user().local),
             DaemonAddress::Tcp(address) => InferdAddress::Tcp(address.clone()),
         };
         InferdConfig {

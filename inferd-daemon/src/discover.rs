@@ -38,7 +38,7 @@ impl Candidate {
     pub fn usual() -> Vec<Self> {
         let ollama = std::env::var_os("OLLAMA_HOST").and_then(loopback).unwrap_or(at(OLLAMA_PORT));
         vec![
-            Self { name: "ollama", address: ollama, kind: HttpKind::OLLAMA },
+            Self { name: "ollama", address: ollama, kind: HttpKind::Ollama },
             Self { name: "lmstudio", address: at(1234), kind: HttpKind::OpenAi },
             Self { name: "llama-server", address: at(8080), kind: HttpKind::OpenAi },
             Self { name: "vllm", address: at(8000), kind: HttpKind::OpenAi },
@@ -83,7 +83,7 @@ pub async fn find(candidates: &[Candidate]) -> Vec<BackendConfig> {
 
 async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
     let Candidate { name, address, kind } = candidate;
-    let engine = EngineConfig::Http(HttpConfig::new(kind.clone(), format!("http://{address}")));
+    let engine = EngineConfig::Http(HttpConfig::new(*kind, format!("http://{address}")));
     let found = BackendConfig::new(*name, engine);
     let server = match build(&found, &Secrets::default()) {
         Ok(server) => server,

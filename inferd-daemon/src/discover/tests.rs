@@ -40,13 +40,13 @@ impl Server {
     }
 
     fn candidate(&self, name: &'static str) -> Candidate {
-        Candidate { name, address: self.0.local_addr().unwrap(), kind: self.2.clone() }
+        Candidate { name, address: self.0.local_addr().unwrap(), kind: self.2 }
     }
 
     async fn serve(&self) {
         let asked: &[u8] = match self.2 {
             HttpKind::OpenAi | HttpKind::Anthropic => b"GET /v1/models ",
-            HttpKind::Ollama { .. } => b"GET /api/tags ",
+            HttpKind::Ollama => b"GET /api/tags ",
         };
         let mut held = Vec::new();
         loop {
@@ -94,9 +94,9 @@ async fn servers_that_answer_are_found_in_order_with_their_models() {
 
 #[tokio::test]
 async fn what_answers_where_ollama_is_looked_for_is_spoken_to_as_ollama() {
-    assert_eq!(Candidate::usual()[0].kind, HttpKind::OLLAMA);
+    assert_eq!(Candidate::usual()[0].kind, HttpKind::Ollama);
     let tags = r#"{"models":[{"name":"all-minilm:latest"},{"name":"qwen3:4b"},{"name":"llama3.1:latest"}]}"#;
-    let server = Server::json(tags).await.speaking(HttpKind::OLLAMA);
+    let server = Server::json(tags).await.speaking(HttpKind::Ollama);
     let found = found(std::slice::from_ref(&server)).await;
     assert_eq!(
         found[0].models,
@@ -163,8 +163,12 @@ async fn the_mock_says_that_it_is_one_and_streams_it() {
     let mock = build(&fallback_mock(), &Secrets::default()).unwrap();
     let messages = vec![Message { role: Role::User, content: "hello".into() }];
     let begun = Instant::now();
-    let events: Vec<_> =
-        mock.generate(Resolved { messages, ..Resolved::default() }).await.unwrap().collect().await;
+    let events: Vec<_> = mock
+        .generate(Resolved { messages: messages.into(), ..Resolved::default() })
+        .await
+        .unwrap()
+        .collect()
+        .await;
     let tokens = events.iter().filter_map(|event| match event {
         TokenEvent::Token(token) => Some(token.as_str()),
         _ => None,

@@ -99,6 +99,13 @@ impl Live {
         }
     }
 
+    /// Has lanes asked again from time to time, and when there is reason to.
+    pub(super) fn keep_models_fresh(&self) {
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let keep = async move { stopping.run_until_cancelled(service.router.keep_models_fresh()).await };
+        self.around.tasks.spawn(keep);
+    }
+
     fn spawn_learning(&self) -> tokio::task::JoinHandle<Option<()>> {
         let (service, stopping) = (self.service(), self.around.stopping.clone());
         let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };

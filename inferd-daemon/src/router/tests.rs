@@ -6,6 +6,7 @@ use crate::scripted::{self, Scripted, Turn, answer, request, token};
 
 mod choice;
 mod failover;
+mod hedging;
 mod leaving;
 mod reconfiguring;
 mod room;

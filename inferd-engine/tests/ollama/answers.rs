@@ -85,9 +85,9 @@ async fn tool_calls_come_whole_and_their_arguments_become_text_as_it_stands() {
         call("call_3", "h", r#"{"as":"text"}"#),
         call("call_4", "i", "{}"),
     ];
-    let done = done_calling(StopReason::ToolCalls, 11, 5, expected);
-    assert_eq!(events(Reply::lines(&lines)).await, [done.clone()]);
-    assert_eq!(events(Reply::lines(&lines).byte_by_byte()).await, [done]);
+    let expected = [done_calling(StopReason::ToolCalls, 11, 5, expected)];
+    assert_eq!(events(Reply::lines(&lines)).await, expected);
+    assert_eq!(events(Reply::lines(&lines).byte_by_byte()).await, expected);
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ async fn body(request: Resolved) -> Value {
 }
 
 /// The body that a question with these fields becomes.
-async fn body_with(fields: Value) -> Value {
+async fn body_with(fields: &Value) -> Value {
     body(with(fields)).await
 }
 
-fn with(fields: Value) -> Resolved {
+fn with(fields: &Value) -> Resolved {
     let mut request = json!({"messages": [{"role": "user", "content": "why?"}]});
     for (name, value) in fields.as_object().expect("fields") {
         request[name] = value.clone();
@@ -53,7 +53,7 @@ async fn a_plain_question_sends_nothing_it_was_not_given() {
 
 #[tokio::test]
 async fn every_option_is_sent_under_ollamas_name_for_it() {
-    let sent = body_with(json!({
+    let sent = body_with(&json!({
         "model": "other:7b", "temperature": 0.5, "top_p": 0.9, "top_k": 40, "max_tokens": 7, "seed": -3,
         "stop": ["\n", "END"], "tools": [tool("look")], "tool_choice": "auto",
         "response_format": {"type": "json_schema", "schema": {"type": "object"}},
@@ -111,12 +111,12 @@ async fn tools_are_offered_without_what_ollama_has_no_name_for_and_with_what_it_
     let expected = json!([
         {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
     ]);
-    assert_eq!(body_with(json!({"tools": tools})).await["tools"], expected);
+    assert_eq!(body_with(&json!({"tools": tools})).await["tools"], expected);
 }
 
 #[tokio::test]
 async fn a_choice_of_no_tool_offers_none() {
-    let sent = body_with(json!({"tools": [tool("look")], "tool_choice": "none"})).await;
+    let sent = body_with(&json!({"tools": [tool("look")], "tool_choice": "none"})).await;
     assert_eq!(sent.get("tools"), None);
 }
 
@@ -156,7 +156,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_meaning() {
         {"role": "tool", "content": "lost", "tool_call_id": "call_9"}
     ]);
     let upstream = Upstream::start([Reply::lines([stop()])]).await;
-    let request = Resolved { messages, ..question(true) };
+    let request = Resolved { messages: messages.into(), ..question(true) };
     rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
     let sent = &upstream.requests()[0];
     assert_eq!(sent.json()["messages"], expected);
@@ -177,18 +177,19 @@ async fn what_ollama_cannot_do_is_refused_by_name_before_anything_is_sent() {
         (json!({"tools": [tool("look")], "tool_choice": named}), "tool_choice"),
         (json!({"tools": [tool("look"), strict]}), "tools.function.strict"),
     ] {
-        assert_eq!(refusal(with(fields)).await, format!("{field}: backend lane does not take it"));
+        assert_eq!(refusal(with(&fields)).await, format!("{field}: backend lane does not take it"));
     }
     let schema = json!({"response_format": {"type": "json_schema", "schema": true}});
-    assert_eq!(refusal(with(schema)).await, "response_format.schema: expected an object");
+    assert_eq!(refusal(with(&schema)).await, "response_format.schema: expected an object");
 }
 
 #[tokio::test]
 async fn arguments_that_are_no_object_are_refused_by_name() {
     for arguments in ["{\"at\":", "[1]", "\"text\"", "null", "{} {}"] {
         let calls = vec![call("a", "f", "{}"), call("b", "g", arguments)];
-        let mut request = question(true);
-        request.messages.push(Message { role: Role::Assistant, content: Content::calling("", calls) });
+        let said = Message { role: Role::User, content: "why?".into() };
+        let calling = Message { role: Role::Assistant, content: Content::calling("", calls) };
+        let request = Resolved { messages: [said, calling].into(), ..question(true) };
         let expected = "messages[1].tool_calls[1].function.arguments: expected a JSON object";
         assert_eq!(refusal(request).await, expected, "{arguments}");
     }

@@ -77,7 +77,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_shape() {
         message(Role::Tool, Content::answering("call_7", "a rock")),
         message(Role::Assistant, Content::calling("I looked.", vec![call])),
     ];
-    insta::assert_snapshot!(body(Resolved { messages, ..question(true) }).await);
+    insta::assert_snapshot!(body(Resolved { messages: messages.into(), ..question(true) }).await);
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! The built daemon from outside, one file per promise: real processes, real sockets, the real clock.
 #![cfg(unix)]
 
+mod another_daemon;
+mod chaos;
 mod fair_order;
 mod keys;
 mod kill_nine;
 mod limits;
 mod malformed_lines;
 mod mutated_lines;
+mod reloading;
+mod reloading_under_load;
 mod service_manager;
 mod start_up;
 mod stopping;

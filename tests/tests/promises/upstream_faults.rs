@@ -10,11 +10,6 @@ use serde_json::{Value, json};
 
 use crate::{code, text};
 
-fn http(head: &str, body: &str) -> Answer {
-    let length = body.len();
-    Answer::Raw(format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}"))
-}
-
 /// An upstream for each fault, under the name that callers then ask for.
 async fn faults() -> Result<Vec<(&'static str, Upstream)>> {
     let html = "<html><body><h1>It works!</h1></body></html>";
@@ -25,22 +20,25 @@ async fn faults() -> Result<Vec<(&'static str, Upstream)>> {
         ("cut-at-once", Answer::cut_short(&[])),
         ("hangs-up", Answer::Raw(String::new())),
         ("no-http", Answer::Raw("220 mail ESMTP ready\r\n".to_owned())),
-        ("html", http("200 OK\r\ncontent-type: text/html", html)),
-        ("html-500", http("500 Internal Server Error\r\ncontent-type: text/html", html)),
-        ("no-json", http("200 OK\r\ncontent-type: application/json", "certainly!")),
-        ("other-json", http("200 OK\r\ncontent-type: application/json", r#"{"greeting":"hello"}"#)),
-        ("broken-event", http(events, "data: {\"choices\":[{\"delta\n\n")),
-        ("error-event", http(events, "data: {\"error\":{\"message\":\"the GPU fell off\"}}\n\n")),
+        ("html", Answer::http("200 OK\r\ncontent-type: text/html", html)),
+        ("html-500", Answer::http("500 Internal Server Error\r\ncontent-type: text/html", html)),
+        ("no-json", Answer::http("200 OK\r\ncontent-type: application/json", "certainly!")),
+        ("other-json", Answer::http("200 OK\r\ncontent-type: application/json", r#"{"greeting":"hello"}"#)),
+        ("broken-event", Answer::http(events, "data: {\"choices\":[{\"delta\n\n")),
+        ("error-event", Answer::http(events, "data: {\"error\":{\"message\":\"the GPU fell off\"}}\n\n")),
         ("401", Answer::refusal(401, "your key sk-abcdefghijklmnopqrstuvwx is bad")),
         ("403", Answer::refusal(403, "not you")),
         ("404", Answer::refusal(404, "no such model")),
         ("400", Answer::refusal(400, "the key sk-abcdefghijklmnopqrstuvwx is not for this")),
         ("422", Answer::Status(422, r#"{"detail":"temperature: too hot"}"#.to_owned())),
-        ("429", http("429 Too Many Requests\r\nretry-after: 7", r#"{"error":{"message":"slow down"}}"#)),
+        (
+            "429",
+            Answer::http("429 Too Many Requests\r\nretry-after: 7", r#"{"error":{"message":"slow down"}}"#),
+        ),
         ("429-bare", Answer::refusal(429, "slow down")),
         ("500", Answer::refusal(500, "out of memory")),
-        ("503", http("503 Service Unavailable\r\nretry-after: 3", "loading")),
-        ("redirect", http("302 Found\r\nlocation: https://elsewhere.invalid/v1", "")),
+        ("503", Answer::http("503 Service Unavailable\r\nretry-after: 3", "loading")),
+        ("redirect", Answer::http("302 Found\r\nlocation: https://elsewhere.invalid/v1", "")),
     ];
     let mut upstreams = Vec::new();
     for (name, answer) in faults {
@@ -127,7 +125,7 @@ async fn a_404_for_a_request_that_named_no_model_is_the_backends_fault() -> Resu
 
 #[tokio::test]
 async fn a_lane_that_asks_for_rest_gets_it_while_others_are_used() -> Result<()> {
-    let busy = Upstream::always(http("429 Too Many Requests\r\nretry-after: 60", "")).await?;
+    let busy = Upstream::always(Answer::http("429 Too Many Requests\r\nretry-after: 60", "")).await?;
     let other = Upstream::always(Answer::tokens(&["fine"])).await?;
     let (first, second) = (busy.backend("busy"), other.backend("other"));
     let daemon = Daemon::start(&format!("{first}priority = 0\n{second}priority = 1\n")).await?;
