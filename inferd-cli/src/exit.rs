@@ -33,6 +33,8 @@ pub enum Exit {
     CannotConnect = 10,
     /// Ctrl-C, as shells number it.
     Interrupted = 130,
+    /// SIGTERM at the prompt, as shells number it.
+    Terminated = 143,
 }
 
 /// The table of codes, as `ask --help` shows it.

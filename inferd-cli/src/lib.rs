@@ -18,6 +18,7 @@ mod embedded;
 mod exit;
 mod link;
 mod models;
+mod platform;
 mod reload;
 mod screen;
 mod status;

@@ -13,6 +13,7 @@ use crate::args::Reach;
 use crate::client::{Answer, Client, ClientError, Key};
 use crate::embedded::{Embedded, EmbeddedError, Home};
 use crate::exit::Exit;
+use crate::platform::terminated;
 use crate::turn::interrupt;
 use crate::words;
 
@@ -112,6 +113,7 @@ impl Link {
             tokio::select! {
                 () = stopped => {}
                 () = interrupt() => {}
+                () = terminated() => {}
             }
         }
     }

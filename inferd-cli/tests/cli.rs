@@ -18,3 +18,5 @@ mod reload;
 mod scripted;
 #[path = "cli/status.rs"]
 mod status;
+#[path = "cli/terminal.rs"]
+mod terminal;

@@ -1,7 +1,7 @@
 //! From a configured backend to one that generates.
 //!
 //! Invariants:
-//! - What is built depends on its [`Recipe`] and on nothing else.
+//! - What is built depends on its `Recipe` and on nothing else.
 
 use std::sync::Arc;
 

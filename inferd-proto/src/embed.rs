@@ -41,12 +41,6 @@ impl EmbedRequest {
         }
         Ok(())
     }
-
-    /// Bytes of all its texts.
-    #[must_use]
-    pub fn text_bytes(&self) -> usize {
-        self.input.iter().map(String::len).sum()
-    }
 }
 
 /// The answer to an [`EmbedRequest`].
@@ -88,8 +82,11 @@ mod tests {
     fn each_rule_is_named_with_its_field() {
         assert_eq!(refused(&["a", " "], Some(1)), None);
         assert_eq!(refused(&[], None).as_deref(), Some("input: expected 1 to 2048 texts, got 0"));
-        assert_eq!(refused(&["a"; 2048], None), None);
-        assert_eq!(refused(&["a"; 2049], None).as_deref(), Some("input: expected 1 to 2048 texts, got 2049"));
+        assert_eq!(refused(&vec!["a"; TEXTS_MAX], None), None);
+        assert_eq!(
+            refused(&vec!["a"; TEXTS_MAX + 1], None).as_deref(),
+            Some("input: expected 1 to 2048 texts, got 2049")
+        );
         assert_eq!(refused(&["a", ""], None).as_deref(), Some("input[1]: expected text, got an empty one"));
         assert_eq!(refused(&["a"], Some(0)).as_deref(), Some("dimensions: expected at least 1"));
     }

@@ -66,7 +66,7 @@ async fn a_signal_that_comes_while_the_daemon_starts_is_not_lost_and_ends_nothin
     }
     home.configure(&MOCK.replace("\"m\"", "\"n\""))?;
     daemon.signal(Signal::HUP)?;
-    while !home.admin_socket().exists() {
+    while LineClient::local(&home.admin_socket()).await.is_err() {
         tokio::task::yield_now().await;
     }
     daemon.until(|now| lanes(now) == ["n"]).await?;
