@@ -36,10 +36,10 @@ pub(crate) async fn run(args: &ModelsArgs, reach: &Reach) -> anyhow::Result<Exit
 }
 
 fn list(hello: &Hello) -> String {
-    table::of(["NAME", "BACKEND", "READY"], hello.models.iter().map(row))
+    table::of(["NAME", "BACKEND", "KIND", "READY"], hello.models.iter().map(row))
 }
 
-fn row(model: &Model) -> [String; 3] {
-    let Model { name, backend, ready } = model;
-    [name.clone(), backend.clone(), if *ready { "yes" } else { "no" }.to_owned()]
+fn row(model: &Model) -> [String; 4] {
+    let Model { name, backend, kind, ready } = model;
+    [name.clone(), backend.clone(), kind.clone(), if *ready { "yes" } else { "no" }.to_owned()]
 }

@@ -212,7 +212,9 @@ async fn answer_all(
 ) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
         if request.method == "GET" {
-            let models = json!({"object": "list", "data": [{"id": "scripted", "object": "model"}]});
+            // As OpenAI lists them, and as Ollama does.
+            let data = json!([{"id": "scripted", "object": "model"}]);
+            let models = json!({"object": "list", "data": data, "models": [{"name": "scripted"}]});
             connection.whole(200, &models.to_string()).await?;
             continue;
         }

@@ -34,7 +34,13 @@ fn llama(base_url: String) -> Result<OpenAi> {
 
 fn request(content: &str) -> Resolved {
     let messages = vec![Message { role: Role::User, content: content.into() }];
-    Resolved { messages, stream: true, temperature: Some(0.0), max_tokens: Some(200), ..Resolved::default() }
+    Resolved {
+        messages: messages.into(),
+        stream: true,
+        temperature: Some(0.0),
+        max_tokens: Some(200),
+        ..Resolved::default()
+    }
 }
 
 fn endless() -> Resolved {

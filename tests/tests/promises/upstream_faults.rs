@@ -93,8 +93,8 @@ async fn every_fault_of_an_upstream_is_told_in_one_frame_and_the_listener_goes_o
     no-http backend_unavailable: the connection broke: the server does not speak HTTP/1.1
     html backend_unavailable: answered with text/html, which is no completion
     html-500 backend_unavailable: 500 internal server error
-    no-json backend_unavailable: the answer is not understood: expected value at line 1 column 1
-    other-json backend_unavailable: the answer holds no choices
+    no-json backend_unavailable: the answer holds no completion
+    other-json backend_unavailable: the answer holds no completion
     broken-event backend_unavailable: the answer is not understood: EOF while parsing a string at line 1 column 19
     error-event backend_unavailable: the GPU fell off
     401 backend_unavailable: refused our credentials
