@@ -70,9 +70,12 @@ fn configuration(lanes: &[Lane]) -> String {
          [breaker]\nfailures = 3\nwindow_s = 5\ncooldown_s = {cooldown_s}\ncooldown_max_s = {}\n",
         4.0 * cooldown_s
     );
-    for lane in lanes {
+    for (at, lane) in lanes.iter().enumerate() {
         config += &lane.upstream.backend(lane.name);
         config += "first_token_timeout_s = 0.4\nidle_timeout_s = 0.8\n";
+        if at % 2 == 0 {
+            config += "hedge_after_ms = 250\n";
+        }
     }
     config
 }

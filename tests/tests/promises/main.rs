@@ -12,6 +12,7 @@ mod mutated_lines;
 mod reloading;
 mod reloading_under_load;
 mod service_manager;
+mod slow_lanes;
 mod start_up;
 mod stopping;
 mod two_lanes;

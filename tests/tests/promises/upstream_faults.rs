@@ -1,10 +1,10 @@
 //! Whatever an upstream does, its caller is told in one frame, and the next caller is served.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
-use inferd_tests::{Answer, Daemon, Gate, Upstream, free_address, request};
+use anyhow::{Context, Result};
+use inferd_tests::{Answer, Daemon, Gate, Upstream, free_address, http_date, request};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -136,6 +136,68 @@ async fn a_lane_that_asks_for_rest_gets_it_while_others_are_used() -> Result<()>
     assert_eq!(busy.seen().requests.len(), 1);
     let rests = daemon.snapshot().await?["lanes"][0]["rests_ms"].as_u64().unwrap_or_default();
     assert!((50_000..=60_000).contains(&rests), "{rests}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lane_rests_for_as_long_as_it_asks_in_seconds_or_until_a_date() -> Result<()> {
+    const ASKED: Duration = Duration::from_secs(1);
+    // A date has no fractions: this one is more than a second away, and less than two.
+    let date = || http_date(SystemTime::now() + 2 * ASKED);
+    for retry_after in [|| "1".to_owned(), date] {
+        let upstream = Upstream::start(move |number, _| match number {
+            0 => Answer::http(&format!("429 Too Many Requests\r\nretry-after: {}", retry_after()), ""),
+            _ => Answer::tokens(&["rested"]),
+        })
+        .await?;
+        let daemon = Daemon::start(&upstream.backend("m")).await?;
+        let mut client = daemon.connect().await?;
+        for _ in 0..2 {
+            let error = client.terminal(&request("early")).await?;
+            assert_eq!(code(&error)?, "backend_unavailable");
+            assert!(error["retry_after_ms"].as_u64() > Some(0), "{error}");
+        }
+        daemon.until(|now| now["lanes"][0]["rests_ms"].is_null()).await?;
+        assert_eq!(client.terminal(&request("later")).await?["content"], "rested");
+        let visits = upstream.seen().visits;
+        let refused = visits[0].ended.context("the refusal ended")?.0;
+        let rested = visits[1].began.duration_since(refused)?;
+        assert!(visits.len() == 2 && rested >= ASKED, "{visits:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lane_that_dies_in_mid_stream_gives_one_error_and_no_other_lane_is_tried() -> Result<()> {
+    let said = || vec!["so ".to_owned(), "far".to_owned()];
+    let deaths = [
+        Answer::CutShort(said()),
+        Answer::Unfinished(said()),
+        Answer::Reset(said()),
+        Answer::Held(said(), Gate::shut(), vec![]),
+    ];
+    for death in deaths {
+        let told = format!("{death:?}");
+        let (dying, other) =
+            (Upstream::always(death).await?, Upstream::always(Answer::tokens(&["x"])).await?);
+        let (first, second) = (dying.backend("dying"), other.backend("other"));
+        let config = format!("{first}priority = 0\nidle_timeout_s = 0.2\n{second}priority = 1\n");
+        let daemon = Daemon::start(&config).await?;
+        let mut client = daemon.connect().await?;
+        for stream in [true, false] {
+            let mut line = request("r");
+            line["stream"] = json!(stream);
+            let mut frames = client.ask(&line).await?;
+            let error = frames.pop().context("an answer has a last frame")?;
+            assert_eq!((text(&error, "type")?, code(&error)?), ("error", "backend_unavailable"), "{told}");
+            let tokens: Vec<_> = frames.iter().map(|frame| frame["content"].as_str()).collect();
+            let expected = if stream { vec![Some("so "), Some("far")] } else { vec![] };
+            assert_eq!(tokens, expected, "{told}");
+        }
+        client.finish_sending().await?;
+        assert_eq!(client.rest().await?, [] as [Value; 0], "one error is enough: {told}");
+        assert_eq!((dying.seen().requests.len(), other.seen().requests.len()), (2, 0), "{told}");
+    }
     Ok(())
 }
 
