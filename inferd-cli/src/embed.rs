@@ -4,7 +4,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use inferd_proto::{EmbedRequest, Embeddings};
+use inferd_proto::{EmbedRequest, Embeddings, TEXTS_MAX};
 
 use crate::args::{EmbedArgs, Reach};
 use crate::client::ClientError;
@@ -12,9 +12,6 @@ use crate::exit::Exit;
 use crate::link::Link;
 use crate::turn::interrupt;
 use crate::words;
-
-/// The most texts that a daemon takes in one request; more of them are sent in parts.
-const TEXTS_MAX: usize = 2048;
 
 /// Embeds, prints, and says how it went.
 pub(crate) async fn run(args: EmbedArgs, reach: &Reach) -> anyhow::Result<Exit> {
@@ -36,6 +33,7 @@ pub(crate) async fn run(args: EmbedArgs, reach: &Reach) -> anyhow::Result<Exit> 
         }
     };
     let mut exit = Ok(Exit::Ok);
+    // More than a daemon takes at once are sent in parts.
     for part in texts.chunks(TEXTS_MAX) {
         let request = EmbedRequest {
             input: part.to_vec(),

@@ -31,7 +31,7 @@ pub(crate) async fn terminated() {
         Err(_) => false,
     };
     if !heard {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -9,7 +9,7 @@ fn hello() -> Value {
         "type": "hello", "protocol": 1, "version": "0.3.0", "features": ["cancel"],
         "limits": {"frame_bytes_max": 1, "open_requests_max": 1, "active": 1, "queue_depth": 1},
         "models": [
-            {"name": "llama3.1:8b", "backend": "ollama-11434", "ready": true},
+            {"name": "llama3.1:8b", "backend": "ollama-11434", "ready": true, "kind": "ollama"},
             {"name": "*", "backend": "cloud", "ready": false},
         ],
     })
@@ -25,9 +25,9 @@ async fn models_are_a_table_for_people() {
     let (status, stdout, stderr) = ended(child).await;
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
     insta::assert_snapshot!(stdout, @r"
-    NAME         BACKEND       READY
-    llama3.1:8b  ollama-11434  yes
-    *            cloud         no
+    NAME         BACKEND       KIND    READY
+    llama3.1:8b  ollama-11434  ollama  yes
+    *            cloud                 no
     ");
 }
 

@@ -53,7 +53,6 @@ struct Ask<'a> {
 
 /// Asks for an answer to `request`.
 pub(super) fn generate(request: &Resolved, id: String) -> Result<Asked, GenerateError> {
-    let streamed = is_streamed(request);
     // Time in the queue and the deadline are kept on this side, where they began to count.
     let ask = Ask {
         id: &id,
@@ -62,7 +61,7 @@ pub(super) fn generate(request: &Resolved, id: String) -> Result<Asked, Generate
         top_p: request.top_p,
         top_k: request.top_k,
         max_tokens: request.max_tokens,
-        stream: (!streamed).then_some(false),
+        stream: (!is_streamed(request)).then_some(false),
         image_token_budget: request.image_token_budget.map(ImageTokenBudget::get),
         grammar: request.grammar.as_deref(),
         model: request.model.as_deref(),
