@@ -10,10 +10,14 @@
 
 mod breaker;
 mod budget;
+mod hedge;
+mod job;
 mod lane;
+mod lanes;
+mod models;
 mod ticket;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inferd_engine::{Backend, GenerateError};
@@ -21,8 +25,10 @@ use inferd_proto::Model;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::queue::{Need, Room};
 use budget::RetryBudget;
-use lane::Lane;
+use lane::{Lane, Use};
+use lanes::Lanes;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
 pub use lane::{LaneConfig, LaneState};
@@ -34,6 +40,9 @@ pub enum RouteError {
     /// No lane serves the model that was named.
     #[error("model `{0}` is not served here")]
     ModelNotFound(String),
+    /// Embeddings were asked for, and no lane makes any.
+    #[error("no backend here makes embeddings")]
+    NoEmbeddings,
     /// Every lane that could is shut.
     #[error("no backend is available")]
     Shut {
@@ -51,20 +60,17 @@ pub enum RouteError {
     },
 }
 
-/// When to ask again while the only lane is being probed: nobody knows how long that takes.
-const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The lanes of a daemon.
 pub struct Router {
-    lanes: Vec<Lane>,
-    /// Signalled when a request leaves a lane that has a limit.
-    left: Arc<Notify>,
+    lanes: Arc<Lanes>,
     budget: Mutex<RetryBudget>,
+    /// Signalled when a list of models is likely to be out of date, or missing.
+    lists_wanted: Notify,
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("lanes", &self.lanes).finish_non_exhaustive()
+        f.debug_struct("Router").field("lanes", &self.lanes.now()).finish_non_exhaustive()
     }
 }
 
@@ -78,131 +84,77 @@ impl Router {
     /// One lane a backend, each with its own configuration.
     #[must_use]
     pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
-        let left = Arc::new(Notify::new());
-        let lane = |(backend, config)| Lane::new(backend, config, Arc::clone(&left));
-        let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
-        lanes.sort_by_key(Lane::priority);
-        Self { lanes, left, budget: Mutex::default() }
+        let router =
+            Self { lanes: Arc::new(Lanes::new()), budget: Mutex::default(), lists_wanted: Notify::new() };
+        router.reconfigure(lanes);
+        router
     }
 
-    /// Picks a lane for a request that names `model`, or names none. Waits while every lane that could take it is at
-    /// its own limit.
+    /// Replaces the lanes. Requests that run finish on the lanes they hold; those that are not routed yet, and those that
+    /// have to move on, take the new ones. A lane of the same name and the same backend (the same `Arc`) stays what it
+    /// is, with its breaker's state, its requests and what was learnt of it, under its new configuration.
+    pub fn reconfigure(&self, lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) {
+        self.lanes.replace(lanes.into_iter().collect());
+        self.lists_wanted.notify_one();
+    }
+
+    /// Picks a lane for a request. Waits while every lane that could take it is at its own limit. For a model that no lane
+    /// is known to serve it asks them again, where their lists are not new.
     ///
     /// # Errors
-    /// [`RouteError::ModelNotFound`] or [`RouteError::Shut`].
-    pub async fn route(&self, model: Option<&str>, now: Instant) -> Result<Ticket<'_>, RouteError> {
+    /// [`RouteError::ModelNotFound`], [`RouteError::NoEmbeddings`] or [`RouteError::Shut`].
+    pub async fn route(&self, need: Need<'_>, now: Instant) -> Result<Ticket<'_>, RouteError> {
         if self.lanes.len() > 1 {
             self.budget().deposit();
         }
-        let lane = self.pick(model, &[], now).await?;
-        Ok(Ticket::new(self, lane))
+        let using = match self.lanes.pick(need, &[], now).await {
+            Err(RouteError::ModelNotFound(_)) if self.look_for_news().await => {
+                self.lanes.pick(need, &[], Instant::now()).await?
+            }
+            picked => picked?,
+        };
+        Ok(Ticket::new(self, using))
+    }
+
+    /// The room on the lanes, for the queue to ask.
+    #[must_use]
+    pub fn room(&self) -> &Arc<impl Room + 'static> {
+        &self.lanes
     }
 
     /// Whether every backend is ready.
     #[must_use]
     pub fn all_ready(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.backend().ready())
+        self.lanes.now().iter().all(|lane| lane.backend().ready())
     }
 
     /// What each lane serves.
     #[must_use]
     pub fn models(&self) -> Vec<Model> {
-        self.lanes.iter().flat_map(Lane::models).collect()
+        self.lanes.now().iter().flat_map(|lane| lane.models()).collect()
     }
 
     /// Where each lane stands.
     #[must_use]
     pub fn state(&self) -> Vec<LaneState> {
         let now = Instant::now();
-        self.lanes.iter().map(|lane| lane.state(now)).collect()
-    }
-
-    /// Asks each lane that was configured without models for its list.
-    pub async fn learn_models(&self) {
-        futures_util::future::join_all(self.lanes.iter().map(Lane::learn_models)).await;
+        self.lanes.now().iter().map(|lane| lane.state(now)).collect()
     }
 
     /// The backends, in the order they are tried.
-    pub fn backends(&self) -> impl Iterator<Item = &Arc<dyn Backend>> {
-        self.lanes.iter().map(Lane::backend)
+    #[must_use]
+    pub fn backends(&self) -> Vec<Arc<dyn Backend>> {
+        self.lanes.now().iter().map(|lane| Arc::clone(lane.backend())).collect()
     }
 
-    /// The best lane for `model` that is not in `tried`. Waits for one that is at its limit.
-    async fn pick<'r>(
-        &'r self,
-        model: Option<&str>,
-        tried: &[&'r Lane],
-        now: Instant,
-    ) -> Result<lane::Use<'r>, RouteError> {
-        if let Some(used) = self.look(model, tried, now)? {
-            return Ok(used);
-        }
-        loop {
-            // From here on no lane is left unnoticed between the look and the wait.
-            let left = self.left.notified();
-            if let Some(used) = self.look(model, tried, Instant::now())? {
-                return Ok(used);
-            }
-            left.await;
-        }
+    /// A use of a lane beside the slow one that `busy` is, if one passes and has room, and the budget allows it.
+    fn rival(&self, need: Need<'_>, tried: &[Arc<Lane>], busy: &Lane) -> Option<Use> {
+        let now = Instant::now();
+        // Only what is there to be used is paid for; unused, it was abandoned.
+        self.lanes.spare(need, tried, busy, now).filter(|_| self.budget().withdraw(now))
     }
 
-    /// One look at the lanes: first by priority, then the less loaded of two at random. `None`: all that could take the
-    /// request are at their limits.
-    fn look<'r>(
-        &'r self,
-        model: Option<&str>,
-        tried: &[&'r Lane],
-        now: Instant,
-    ) -> Result<Option<lane::Use<'r>>, RouteError> {
-        if let [only] = self.lanes.as_slice()
-            && tried.is_empty()
-            && only.serves(model)
-            && let Some(used) = only.admit(now)
-        {
-            return Ok(Some(used));
-        }
-        let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
-        let untried = |lane: &&Lane| !tried.iter().any(|other| std::ptr::eq(*lane, *other));
-        let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
-        let any_ready = open().any(|lane| lane.backend().ready());
-        let fit = |lane: &&Lane| lane.has_room() && (!any_ready || lane.backend().ready());
-        // A better group that is at its limit is worth a worse one, never a failure.
-        while let Some(lane) = Self::less_loaded(open().filter(fit)) {
-            if let Some(used) = lane.admit(now) {
-                return Ok(Some(used));
-            }
-            // Another request took the last room or the probe meanwhile: look again.
-        }
-        if open().next().is_some() {
-            return Ok(None);
-        }
-        if serving().next().is_none() {
-            return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
-        }
-        let rests = serving().filter_map(|lane| lane.rests_for(now)).min();
-        Err(RouteError::Shut { retry_after: rests.unwrap_or(PROBE_PATIENCE) })
-    }
-
-    /// Of the first priority group among `lanes`: the less loaded of two taken at random.
-    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Lane>) -> Option<&'l Lane> {
-        let mut lanes = lanes.peekable();
-        let group = lanes.peek()?.priority();
-        let mut pair: [Option<&Lane>; 2] = [None, None];
-        // Reservoir sampling of two.
-        for (seen, lane) in lanes.take_while(|lane| lane.priority() == group).enumerate() {
-            let at = if seen < 2 { seen } else { fastrand::usize(..=seen) };
-            if let Some(place) = pair.get_mut(at) {
-                *place = Some(lane);
-            }
-        }
-        match pair {
-            [only, None] => only,
-            pair => pair.into_iter().flatten().min_by_key(|lane| lane.load()),
-        }
-    }
-
-    fn budget(&self) -> std::sync::MutexGuard<'_, RetryBudget> {
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,9 +10,7 @@
 
 mod body;
 mod client;
-mod clock;
 mod connect;
-mod idle;
 mod link;
 mod origin;
 mod redact;
@@ -23,12 +21,12 @@ mod tls;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Answer, Ask, Client};
-pub(crate) use clock::{Clock, Timeouts};
+pub(crate) use connect::tcp;
 pub use origin::BadUrl;
 pub(crate) use origin::Origin;
 pub(crate) use redact::Redactor;
 pub(crate) use refusal::{blame, refusal};
-pub(crate) use sse::{Event, Sse};
+pub(crate) use sse::{EVENT_BYTES_MAX, Event, EventTooLong, Sse};
 
 use std::error::Error;
 use std::io;
@@ -82,7 +80,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 /// An I/O error by its kind, or in its own words where the kind says nothing.
-fn io_reason(error: &io::Error) -> String {
+pub(crate) fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => error.to_string(),
         kind => kind.to_string(),

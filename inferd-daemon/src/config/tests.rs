@@ -54,6 +54,8 @@ base_url = "http://127.0.0.1:11434/"
 models = ["llama3.1:8b"]
 priority = -1
 concurrency = 8
+hedge_after_ms = 1_500
+keep_alive = "1h30m"
 connect_timeout_s = 1
 first_token_timeout_s = 2
 idle_timeout_s = 3
@@ -66,6 +68,27 @@ name = "far"
 kind = "openai"
 base_url = "https://api.example.com/v1"
 api_key_env = "EXAMPLE_KEY"
+
+[[backends]]
+name = "hosted"
+kind = "anthropic"
+
+[[backends]]
+name = "usual"
+kind = "ollama"
+keep_alive = -1
+
+[[backends]]
+name = "neighbour"
+kind = "inferd"
+tcp = "gpu.example.com:47321"
+api_key_file = "neighbour.key"
+idle_timeout_s = 30
+
+[[backends]]
+name = "beside"
+kind = "inferd"
+local = "default"
 "#;
 
 #[test]
@@ -79,6 +102,20 @@ fn what_is_described_is_a_file_that_says_the_same() {
     insta::assert_snapshot!(config.describe());
     assert_eq!(Config::parse(&config.describe()).unwrap(), config);
     assert_eq!(Config::parse(&Config::default().describe()).unwrap(), Config::default());
+}
+
+#[test]
+fn where_a_running_daemon_listens_is_what_another_configuration_has_to_do_with() {
+    let now =
+        Config::parse("[listen]\nlocal = \"/a\"\ntcp = \"0.0.0.0:1\"\napi_key_env = \"K\"").unwrap().listen;
+    let meets =
+        |text: &str| Config::parse(text).unwrap().listening_as(&now).map_err(|error| error.to_string());
+    let config = meets("[listen]\nlocal = \"/b\"\napi_key_env = \"L\"").unwrap();
+    let keys = Some(KeySource::Variable("L".into()));
+    assert_eq!(config.listen, ListenConfig { keys, ..now.clone() });
+    insta::assert_snapshot!(meets("[listen]\nlocal = \"/b\"").unwrap_err(), @"[listen] tcp: 0.0.0.0:1 is listened on until a restart, and beyond loopback a key is needed");
+    let itself = "[listen]\nlocal = \"/b\"\napi_key_env = \"L\"\n[[backends]]\nname = \"x\"\nkind = \"inferd\"\nlocal = \"/a\"";
+    insta::assert_snapshot!(meets(itself).unwrap_err(), @"backend `x`: local: this daemon itself is there: it would call itself");
 }
 
 const DOCUMENT: &str = include_str!("../../../docs/CONFIGURATION.md");

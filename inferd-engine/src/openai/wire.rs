@@ -2,12 +2,13 @@
 //!
 //! One shape serves streams and whole answers: a chunk's choice has a `delta`, an answer's a `message`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::remote::{Fault, Fragment, Text};
 
 /// A chunk of a stream, or a whole answer.
 #[derive(Deserialize)]
@@ -56,6 +57,18 @@ pub(super) struct CallDelta<'a> {
     pub(super) function: Option<FunctionDelta<'a>>,
 }
 
+impl CallDelta<'_> {
+    pub(super) fn fragment(&self) -> Fragment<'_> {
+        let function = self.function.as_ref();
+        Fragment {
+            index: self.index,
+            id: text(self.id.as_ref()),
+            name: function.and_then(|function| text(function.name.as_ref())),
+            arguments: function.and_then(|function| text(function.arguments.as_ref())),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct FunctionDelta<'a> {
     #[serde(borrow)]
@@ -70,29 +83,8 @@ pub(super) struct Counts {
     pub(super) completion_tokens: Option<u64>,
 }
 
-/// An error instead of an answer: an object, or just a text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Fault<'a> {
-    Object {
-        #[serde(borrow)]
-        message: Option<Text<'a>>,
-        #[serde(borrow)]
-        r#type: Option<Text<'a>>,
-        code: Option<serde_json::Value>,
-    },
-    #[serde(borrow)]
-    Text(Text<'a>),
-}
-
-/// A string, borrowed where it holds no escapes: `Option<Cow<str>>` would always copy.
-#[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-impl Text<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+fn text<'a>(text: Option<&'a Text<'_>>) -> Option<&'a str> {
+    text.map(|text| &*text.0)
 }
 
 /// The first of a list; only one choice is ever asked for.

@@ -1,14 +1,11 @@
-//! The OpenAI engine against a scripted server: what it asks, what it makes of answers, how it fails, and what it does
-//! with connections.
+//! The OpenAI engine against a scripted server: what it asks, and what it makes of answers. What it has in common with
+//! the other engines that speak HTTP is tested with them, in `tests/faults`.
 
 mod answers;
-mod connections;
-mod failures;
 mod requests;
 
-use std::time::Duration;
-
-use inferd_engine::openai::{OpenAi, OpenAiConfig};
+use inferd_engine::RemoteConfig;
+use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::{question, rest};
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use inferd_engine::{Backend, GenerateError, TokenEvent};
@@ -17,11 +14,8 @@ use serde_json::{Value, json};
 
 const KEY: &str = "my-own-key-71";
 
-/// How long a condition that must come may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn config(upstream: &Upstream) -> OpenAiConfig {
-    let mut config = OpenAiConfig::new("lane", upstream.url());
+fn config(upstream: &Upstream) -> RemoteConfig {
+    let mut config = RemoteConfig::new("lane", upstream.url());
     config.models = vec!["m".into()];
     config.api_key = Some(KEY.into());
     config
@@ -35,12 +29,6 @@ fn engine(upstream: &Upstream) -> OpenAi {
 async fn events(reply: Reply) -> Vec<TokenEvent> {
     let upstream = Upstream::start([reply]).await;
     rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
-}
-
-/// The error in the place of an answer.
-async fn refused(reply: Reply) -> GenerateError {
-    let upstream = Upstream::start([reply]).await;
-    engine(&upstream).generate(question(true)).await.err().expect("no answer begins")
 }
 
 /// A chunk whose choice has these fields.

@@ -77,7 +77,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_shape() {
         message(Role::Tool, Content::answering("call_7", "a rock")),
         message(Role::Assistant, Content::calling("I looked.", vec![call])),
     ];
-    insta::assert_snapshot!(body(Resolved { messages, ..question(true) }).await);
+    insta::assert_snapshot!(body(Resolved { messages: messages.into(), ..question(true) }).await);
 }
 
 #[tokio::test]
@@ -106,12 +106,28 @@ async fn an_image_token_budget_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn without_any_model_named_the_first_one_served_is_asked_for_and_remembered() {
-    let list = Reply::json(200, &json!({"object": "list", "data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}));
+async fn openai_itself_is_not_asked_for_what_it_has_no_name_for() {
+    let engine =
+        OpenAi::new(RemoteConfig::new("lane", "https://api.openai.com")).expect("a good configuration");
+    let cold = Resolved { top_k: Some(1), ..question(true) };
+    let bound = Resolved { grammar: Some("root ::= \"x\"".into()), ..question(true) };
+    for (request, field) in [(cold, "top_k"), (bound, "grammar")] {
+        let error = engine.generate(request).await.err().expect("it is refused");
+        let expected = GenerateError::InvalidRequest(format!("{field}: backend lane does not take it"));
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn without_any_model_named_the_first_that_generates_is_asked_for_and_remembered() {
+    let list = Reply::json(
+        200,
+        &json!({"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": "b"}, {"id": "a"}]}),
+    );
     let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
     let down = Reply::json(500, &json!({"error": "starting"}));
     let upstream = Upstream::start([down, list, answer]).await;
-    let engine = OpenAi::new(OpenAiConfig::new("lane", upstream.url())).expect("a good configuration");
+    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
     assert!(
         engine.generate(question(true)).await.is_err(),
         "the list cannot be had, and that is not remembered"
@@ -121,18 +137,31 @@ async fn without_any_model_named_the_first_one_served_is_asked_for_and_remembere
     }
     let asked: Vec<_> = upstream.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(asked, ["/v1/models", "/v1/models", "/v1/chat/completions", "/v1/chat/completions"]);
-    assert_eq!(upstream.requests()[3].json()["model"], "a");
+    assert_eq!(upstream.requests()[3].json()["model"], "b");
 }
 
 #[tokio::test]
-async fn models_are_sorted_and_asked_afresh() {
+async fn a_default_model_that_is_gone_is_asked_for_no_more() {
+    let list = |name: &str| Reply::json(200, &json!({"data": [{"id": name}]}));
+    let gone = Reply::json(404, &json!({"error": {"message": "no such model"}}));
+    let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
+    let upstream = Upstream::start([list("old"), gone, list("new"), answer]).await;
+    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
+    let error = engine.generate(question(true)).await.err();
+    assert_eq!(error, Some(GenerateError::ModelNotFound("old".into())));
+    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    assert_eq!(upstream.requests()[3].json()["model"], "new");
+}
+
+#[tokio::test]
+async fn models_keep_their_order_and_are_asked_afresh() {
     let list = |names: &[&str]| {
         let data: Vec<Value> = names.iter().map(|name| json!({"id": name, "owned_by": "x"})).collect();
         Reply::json(200, &json!({"data": data}))
     };
-    let upstream = Upstream::start([list(&["b", "a"]), list(&["c"])]).await;
+    let upstream = Upstream::start([list(&["b", "a", "b"]), list(&["c"])]).await;
     let engine = engine(&upstream);
-    assert_eq!(engine.models().await.expect("a list"), ["a", "b"]);
+    assert_eq!(engine.models().await.expect("a list"), ["b", "a"]);
     assert_eq!(engine.models().await.expect("a list"), ["c"]);
 }
 
