@@ -134,7 +134,7 @@ impl Lane {
                 tracing::warn!(lane = self.name, %error, "cannot list the models of a lane");
             }
             Ok(Err(error)) => {
-                tracing::debug!(lane = self.name, %error, "still cannot list the models of a lane")
+                tracing::debug!(lane = self.name, %error, "still cannot list the models of a lane");
             }
             Err(_) => tracing::warn!(lane = self.name, "a lane does not list its models"),
         }
