@@ -22,5 +22,5 @@ mod remote;
 pub mod testing;
 
 pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
-pub use http::BadUrl;
+pub use self::http::BadUrl;
 pub use remote::{RemoteConfig, RemoteError};

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use http::StatusCode;
+use http::header::HeaderMap;
 use inferd_proto::{StopReason, Usage};
 
 use super::wire::{Choice, Chunk, Delta, Fault};
