@@ -15,6 +15,8 @@ mod client;
 mod connect;
 mod framing;
 mod head;
+#[cfg(feature = "testing")]
+mod heard;
 mod link;
 mod origin;
 mod redact;
@@ -26,6 +28,8 @@ mod tls;
 pub(crate) use body::Body;
 pub(crate) use client::{Answer, Ask, Client};
 pub(crate) use connect::tcp;
+#[cfg(feature = "testing")]
+pub(crate) use heard::heard;
 pub use origin::BadUrl;
 pub(crate) use origin::Origin;
 pub(crate) use redact::Redactor;

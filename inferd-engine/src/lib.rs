@@ -21,6 +21,6 @@ mod remote;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
 pub use self::http::BadUrl;
+pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
 pub use remote::{RemoteConfig, RemoteError};

@@ -107,9 +107,10 @@ impl Chunked {
             (At::Start, _) => At::Size(digit(byte)?),
             (At::Size(size) | At::Blank(size) | At::Extension(size), b'\r') => At::SizeLf(size),
             (At::Size(size) | At::Blank(size), b' ' | b'\t') => At::Blank(size),
-            (At::Size(size) | At::Blank(size), b';') => At::Extension(size),
+            (At::Size(size) | At::Blank(size), b';') | (At::Extension(size), 0x20.. | b'\t') => {
+                At::Extension(size)
+            }
             (At::Size(size), _) if size >> 60 == 0 => At::Size(size << 4 | digit(byte)?),
-            (At::Extension(size), 0x20.. | b'\t') => At::Extension(size),
             (At::SizeLf(0) | At::TrailerLf, b'\n') => At::Trailer,
             (At::SizeLf(size), b'\n') => At::Data(size),
             (At::DataCr, b'\r') => At::DataLf,
@@ -139,3 +140,5 @@ fn digit(byte: u8) -> Result<u64, BadChunk> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,8 @@ fn read(status: StatusCode, parsed: &httparse::Response<'_, '_>) -> Result<Head,
         headers.append(name, value);
     }
     let framing = framing(status, version, &headers)?;
-    let lasting = version == Version::HTTP_11 && !says_close(&headers) && !matches!(framing, Framing::UntilClose);
+    let lasting =
+        version == Version::HTTP_11 && !says_close(&headers) && !matches!(framing, Framing::UntilClose);
     Ok(Head { status, headers, framing, lasting })
 }
 
@@ -109,12 +110,16 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h Head
 
 /// Digits and nothing else: no sign, no list.
 fn number(digits: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let text =
+        std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     text.parse().ok()
 }
 
 fn says_close(headers: &HeaderMap) -> bool {
-    let options = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let options =
+        headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(b"close"))
 }
 
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::HttpError;
 use super::framing::Framing;
 use super::head::{self, Head};
 use super::socket::Socket;
-use super::HttpError;
 use crate::idle::{Fitness, Kept};
 
 /// The most bytes of one read.

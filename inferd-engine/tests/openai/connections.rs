@@ -117,6 +117,25 @@ async fn a_server_that_says_close_is_believed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_more_than_it_was_asked_is_not_used_again() {
+    let body = json!({"error": "no"}).to_string();
+    let refusal =
+        || Reply::status(400).header("content-length", &body.len().to_string()).text(&body).framed();
+    let unasked = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n";
+    for talkative in [refusal().text(unasked), refusal().text(unasked).in_writes_of(1 << 20)] {
+        let upstream = Upstream::start([talkative, answer()]).await;
+        let engine = engine(&upstream);
+        assert_eq!(
+            engine.generate(question(true)).await.err(),
+            Some(GenerateError::InvalidRequest("no".into()))
+        );
+        upstream.until(|counts| counts.sent == 1).await;
+        assert_eq!(ask(&engine).await, whole());
+        assert_eq!(connections(&upstream), [0, 1]);
+    }
+}
+
+#[tokio::test]
 async fn leaving_at_any_stage_closes_the_connection() {
     let stages =
         [Reply::raw().hang(), Reply::status(400).text("be").hang(), Reply::events([says("a")]).hang()];
