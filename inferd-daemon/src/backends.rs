@@ -1,10 +1,11 @@
 //! From a configured backend to one that generates.
 //!
 //! Invariants:
-//! - What is built depends on its [`Recipe`] and on nothing else.
+//! - What is built depends on its `Recipe` and on nothing else.
 
 use std::sync::Arc;
 
+use inferd_engine::anthropic::Anthropic;
 use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
 use inferd_engine::ollama::{Ollama, OllamaConfig};
@@ -18,29 +19,16 @@ use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// The engine does not accept its configuration.
-    #[error("cannot build backend `{name}`")]
-    Engine {
-        /// Its name.
-        name: String,
-        /// What the engine said.
-        #[source]
-        source: EngineError,
-    },
-    /// There is no such engine yet.
-    #[error("backend `{name}`: {what} is not served by this version")]
-    NotServed {
-        /// Its name.
-        name: String,
-        /// Its kind, or a key of it.
-        what: &'static str,
-    },
+#[error("cannot build backend `{name}`")]
+pub struct BackendError {
+    name: String,
+    #[source]
+    source: EngineError,
 }
 
 /// What an engine has against its configuration.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
+enum EngineError {
     /// An engine that is reached by HTTP.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -84,7 +72,6 @@ impl<'a> Recipe<'a> {
     }
 
     pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
-        let not_served = |what| Err(BackendError::NotServed { name: self.name.to_owned(), what });
         match self.engine {
             EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
                 let script = MockConfig {
@@ -101,7 +88,7 @@ impl<'a> Recipe<'a> {
                     let keep_alive = http.keep_alive.clone();
                     self.built(Ollama::new(OllamaConfig { remote: self.remote(http), keep_alive }))
                 }
-                HttpKind::Anthropic => not_served("kind `anthropic`"),
+                HttpKind::Anthropic => self.built(Anthropic::new(self.remote(http))),
             },
             EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
         }
@@ -113,7 +100,7 @@ impl<'a> Recipe<'a> {
     ) -> Result<Arc<dyn Backend>, BackendError> {
         match built {
             Ok(backend) => Ok(Arc::new(backend)),
-            Err(source) => Err(BackendError::Engine { name: self.name.to_owned(), source: source.into() }),
+            Err(source) => Err(BackendError { name: self.name.to_owned(), source: source.into() }),
         }
     }
 

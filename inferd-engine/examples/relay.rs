@@ -1,12 +1,14 @@
 //! What relaying a token costs in the engines that speak HTTP: `cargo run --release --example relay -- [tokens] [answers]`.
 //!
-//! A scripted server on another thread sends the same answer in three ways; the time printed is this thread's own.
+//! A scripted server on another thread sends the same answer in three ways, by each protocol; the time printed is this
+//! thread's own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use inferd_engine::RemoteConfig;
+use inferd_engine::anthropic::Anthropic;
 use inferd_engine::ollama::Ollama;
 use inferd_engine::openai::OpenAi;
 use inferd_engine::testing::contract::question;
@@ -28,12 +30,18 @@ struct Wire {
     pieces: fn(usize) -> Vec<String>,
 }
 
-const WIRES: [Wire; 2] = [
+const WIRES: [Wire; 3] = [
     Wire {
         name: "openai",
         engine: |config| Arc::new(OpenAi::new(config).expect("a good configuration")),
         content_type: "text/event-stream",
         pieces: openai_events,
+    },
+    Wire {
+        name: "anthropic",
+        engine: |config| Arc::new(Anthropic::new(config).expect("a good configuration")),
+        content_type: "text/event-stream",
+        pieces: anthropic_events,
     },
     Wire {
         name: "ollama",
@@ -69,6 +77,23 @@ fn openai_events(tokens: usize) -> Vec<String> {
     };
     let token = |at: usize| event(&format!(r#"{{"content":"{}"}}"#, WORDS[at % WORDS.len()]), "null");
     (0..tokens).map(token).chain([event("{}", "\"stop\""), "data: [DONE]\n\n".to_owned()]).collect()
+}
+
+fn anthropic_events(tokens: usize) -> Vec<String> {
+    let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\",{rest}}}\n\n");
+    let token = |at: usize| {
+        let text = WORDS[at % WORDS.len()];
+        let delta = format!(r#""index":0,"delta":{{"type":"text_delta","text":"{text}"}}"#);
+        event("content_block_delta", &delta)
+    };
+    let start = r#""message":{"id":"msg_01","type":"message","model":"x","usage":{"input_tokens":7}}"#;
+    let end = r#""delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7}"#;
+    let last = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_owned();
+    [event("message_start", start)]
+        .into_iter()
+        .chain((0..tokens).map(token))
+        .chain([event("message_delta", end), last])
+        .collect()
 }
 
 fn ollama_lines(tokens: usize) -> Vec<String> {

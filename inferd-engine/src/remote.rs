@@ -10,6 +10,7 @@
 mod calls;
 mod config;
 mod defaults;
+mod fault;
 mod form;
 mod generation;
 mod list;
@@ -18,14 +19,14 @@ mod pattern;
 mod text;
 mod vectors;
 
-pub(crate) use calls::{Calls, Fragment};
+pub(crate) use calls::{Calls, Fragment, arguments};
 pub use config::{RemoteConfig, RemoteError};
 pub(crate) use defaults::Purpose;
+pub(crate) use fault::Fault;
 pub(crate) use form::Form;
 pub(crate) use generation::{Dialect, Generation, Heard, Said};
 pub(crate) use list::{LIST_BYTES_MAX, each_once};
 pub(crate) use outcome::Outcome;
-pub(crate) use pattern::{Kind, Pattern};
 pub(crate) use text::{Text, spoken};
 pub(crate) use vectors::{VECTORS_BYTES_MAX, checked};
 
@@ -89,9 +90,20 @@ impl Remote {
         })
     }
 
+    /// The same server, which is also sent `value` in the header `name` with every request.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
     /// The backend's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The server's host name or address.
+    pub(crate) fn host(&self) -> &str {
+        &self.origin.host
     }
 
     /// The refusal of a request whose `field` this backend cannot honour, and how: `takes none`.

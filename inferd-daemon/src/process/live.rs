@@ -93,7 +93,9 @@ impl Live {
     /// Asks lanes what they serve, and waits a little. Too slow is no failure: a lane takes any model until it has said
     /// which.
     pub(super) async fn learn_models(&self) {
-        let learnt = self.spawn_learning();
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
+        let learnt = self.around.tasks.spawn(learn);
         if tokio::time::timeout(LEARN_PATIENCE, learnt).await.is_err() {
             tracing::info!("some lanes have not said yet which models they serve");
         }
@@ -104,12 +106,6 @@ impl Live {
         let (service, stopping) = (self.service(), self.around.stopping.clone());
         let keep = async move { stopping.run_until_cancelled(service.router.keep_models_fresh()).await };
         self.around.tasks.spawn(keep);
-    }
-
-    fn spawn_learning(&self) -> tokio::task::JoinHandle<Option<()>> {
-        let (service, stopping) = (self.service(), self.around.stopping.clone());
-        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
-        self.around.tasks.spawn(learn)
     }
 
     /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
@@ -159,7 +155,6 @@ impl Live {
         }
         if any_new {
             self.around.hub.publish(AdminStatus::Ready);
-            self.spawn_learning();
         }
     }
 }

@@ -8,6 +8,7 @@ mod choice;
 mod failover;
 mod hedging;
 mod leaving;
+mod models;
 mod reconfiguring;
 mod room;
 mod shutting;

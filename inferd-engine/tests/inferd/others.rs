@@ -62,7 +62,7 @@ async fn the_models_are_those_of_its_hello_asked_afresh() {
     let upstream = daemon([says(vec![done("")])]).await;
     let engine = engine(&upstream);
     for _ in 0..2 {
-        assert_eq!(engine.models().await.expect("a hello"), ["*", "m"]);
+        assert_eq!(engine.models().await.expect("a hello"), ["m", "*"]);
     }
     rest(engine.generate(question(true)).await.expect("an answer begins")).await;
     let said: Vec<(usize, String)> =

@@ -106,6 +106,19 @@ async fn an_image_token_budget_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn openai_itself_is_not_asked_for_what_it_has_no_name_for() {
+    let engine =
+        OpenAi::new(RemoteConfig::new("lane", "https://api.openai.com")).expect("a good configuration");
+    let cold = Resolved { top_k: Some(1), ..question(true) };
+    let bound = Resolved { grammar: Some("root ::= \"x\"".into()), ..question(true) };
+    for (request, field) in [(cold, "top_k"), (bound, "grammar")] {
+        let error = engine.generate(request).await.err().expect("it is refused");
+        let expected = GenerateError::InvalidRequest(format!("{field}: backend lane does not take it"));
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
 async fn without_any_model_named_the_first_that_generates_is_asked_for_and_remembered() {
     let list = Reply::json(
         200,

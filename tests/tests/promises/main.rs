@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod another_daemon;
+mod chaos;
 mod fair_order;
 mod keys;
 mod kill_nine;
@@ -11,6 +12,7 @@ mod mutated_lines;
 mod reloading;
 mod reloading_under_load;
 mod service_manager;
+mod slow_lanes;
 mod start_up;
 mod stopping;
 mod two_lanes;

@@ -66,7 +66,7 @@ async fn a_signal_that_comes_while_the_daemon_starts_is_not_lost_and_ends_nothin
     }
     home.configure(&MOCK.replace("\"m\"", "\"n\""))?;
     daemon.signal(Signal::HUP)?;
-    while !home.admin_socket().exists() {
+    while LineClient::local(&home.admin_socket()).await.is_err() {
         tokio::task::yield_now().await;
     }
     daemon.until(|now| lanes(now) == ["n"]).await?;
@@ -308,7 +308,10 @@ async fn without_a_file_the_machine_is_searched_again() -> Result<()> {
     let home = Arc::new(Home::new("")?.env("OLLAMA_HOST", address.to_string()));
     let daemon = Daemon::start_in(&home).await?;
     assert!(!lanes(&daemon.snapshot().await?).contains(&"ollama"));
-    let _found = Upstream::at(address, Answer::tokens(&["here"])).await?;
+    let said = json!({"model": "scripted", "message": {"role": "assistant", "content": "here"}, "done": true,
+        "done_reason": "stop", "prompt_eval_count": 1, "eval_count": 1});
+    let answer = Answer::http("200 OK\r\ncontent-type: application/x-ndjson", &format!("{said}\n"));
+    let _found = Upstream::at(address, answer).await?;
     let reloaded = daemon.reload().await?;
     assert_eq!(
         reloaded["added"].as_array().and_then(|added| added.first()),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::GenerateError;
+use crate::remote::arguments;
 
 #[derive(Serialize)]
 pub(super) struct Turn<'a> {
@@ -75,11 +76,4 @@ fn images(content: &Content) -> Vec<&str> {
 fn tool_of<'a>(before: &'a [Message], id: &str) -> Option<&'a str> {
     let mut calls = before.iter().rev().flat_map(|message| &message.content.tool_calls);
     calls.find(|call| call.id == id).map(|call| &*call.function.name)
-}
-
-/// Arguments as they stand, if they are an object. No text at all is how some models call a tool without arguments.
-fn arguments(text: &str) -> Option<&RawValue> {
-    let text = if text.trim().is_empty() { "{}" } else { text };
-    let json: &RawValue = serde_json::from_str(text).ok()?;
-    json.get().starts_with('{').then_some(json)
 }
