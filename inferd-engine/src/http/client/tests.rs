@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -103,6 +104,8 @@ async fn a_body_beyond_the_limit_is_not_held() {
     assert!(matches!(body.read(0).await, Err(HttpError::TooLarge(0))));
 }
 
+/// How long a condition that must come may take before the test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// More than any buffer on the way holds.
 const BODY_BYTES: usize = 32 * 1024 * 1024;
 
@@ -144,7 +147,8 @@ async fn a_server_may_refuse_what_it_has_not_read() {
             assert_eq!(answer.body.read(100).await.unwrap(), b"too much");
         }
     };
-    tokio::join!(refuse, asking);
+    let both = timeout(PATIENCE, async { tokio::join!(refuse, asking) });
+    both.await.expect("neither waits for the other");
 }
 
 #[tokio::test]
@@ -164,7 +168,8 @@ async fn an_interim_answer_does_not_end_the_request() {
     let (target, headers) = (Uri::from_static("/v1/chat"), client.headers());
     let ask =
         Ask { method: Method::POST, target: &target, headers: &headers, body: vec![b'x'; BODY_BYTES].into() };
-    let (head, answer) = tokio::join!(serve, client.send(ask));
+    let both = timeout(PATIENCE, async { tokio::join!(serve, client.send(ask)) });
+    let (head, answer) = both.await.expect("neither waits for the other");
     assert_eq!(answer.unwrap().body.read(100).await.unwrap(), b"ok");
     let (host, version) = (listener.local_addr().unwrap(), env!("CARGO_PKG_VERSION"));
     let expected = format!(
