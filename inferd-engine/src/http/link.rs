@@ -23,6 +23,8 @@ pub(super) struct Link {
     driver: Connection<Socket, Full<Bytes>>,
     /// The driver has returned: nothing more is read or written.
     over: bool,
+    /// Whoever is given what the driver reads was last shown the waker of a task.
+    awaited: bool,
 }
 
 /// An exchange without an answer.
@@ -47,7 +49,7 @@ impl Link {
     pub(super) async fn new(socket: Socket) -> Result<Self, HttpError> {
         let (requests, driver) =
             http1::Builder::new().max_header_size(HEAD_BYTES_MAX).handshake(socket).await?;
-        Ok(Self { requests, driver, over: false })
+        Ok(Self { requests, driver, over: false, awaited: false })
     }
 
     /// Sends `request` and waits for the head of its answer.
@@ -56,11 +58,7 @@ impl Link {
         request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Self), Unanswered> {
         let mut answer = pin!(self.requests.send_request(request));
-        let answered = poll_fn(|cx| {
-            self.drive(cx);
-            answer.as_mut().poll(cx)
-        });
-        match answered.await {
+        match poll_fn(|cx| self.poll_given(cx, |cx| answer.as_mut().poll(cx))).await {
             Ok(answer) => Ok((answer, self)),
             Err(error) => {
                 let silent = self.driver.into_parts().read_buf.is_empty();
@@ -70,37 +68,39 @@ impl Link {
     }
 
     /// The next piece of `body`, which this connection carries; never empty.
-    ///
-    /// Body and driver wake each other at every chunk. As both are polled here, those wake-ups would only have the task
-    /// polled again for nothing; so its waker is shown to them only where there is something to wait for.
     pub(super) fn poll_chunk(
         &mut self,
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        match self.try_chunk(body, &mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => self.try_chunk(body, cx),
-            chunk @ Poll::Ready(_) => chunk,
-        }
+        self.poll_given(cx, |cx| next_chunk(body, cx))
     }
 
-    fn try_chunk(
+    /// Drives the connection until it gives `given` something: the head of an answer, or a piece of its body.
+    ///
+    /// The driver wakes whoever it gives something, and is woken when that is taken. As both are polled here, those
+    /// wake-ups would only have the task polled again for nothing, and another thread woken to do so. So the task's
+    /// waker is shown to them only where there is something to wait for, and forgotten before there is something again.
+    fn poll_given<T>(
         &mut self,
-        body: &mut Incoming,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        loop {
-            self.drive(cx);
-            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
-                    // Trailers say nothing that an engine asks for.
-                    Ok(_) | Err(_) => {}
-                },
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+        mut given: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let nobody = &mut Context::from_waker(Waker::noop());
+        if self.awaited {
+            if let ready @ Poll::Ready(_) = given(nobody) {
+                return ready;
             }
+            self.awaited = false;
         }
+        self.drive(nobody);
+        if let ready @ Poll::Ready(_) = given(nobody) {
+            return ready;
+        }
+        self.drive(cx);
+        let polled = given(cx);
+        self.awaited = polled.is_pending();
+        polled
     }
 
     /// Whether another request may be sent: reads the `rest` of the answer before, without waiting, and notices
@@ -109,7 +109,7 @@ impl Link {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut read = 0;
         while let Some(body) = rest {
-            match self.try_chunk(body, cx) {
+            match self.poll_chunk(body, cx) {
                 Poll::Ready(None) => *rest = None,
                 Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
                 Poll::Ready(Some(_)) => return Fitness::Dead,
@@ -123,5 +123,20 @@ impl Link {
     /// Reads and writes what can be. How the connection ended, if it did, is told to whoever waits for its answer.
     fn drive(&mut self, cx: &mut Context<'_>) {
         self.over = self.over || Pin::new(&mut self.driver).poll(cx).is_ready();
+    }
+}
+
+/// What `body` has been given.
+fn next_chunk(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+    loop {
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
+                // Trailers say nothing that an engine asks for.
+                Ok(_) | Err(_) => {}
+            },
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        }
     }
 }
