@@ -49,6 +49,11 @@ pub(crate) enum Command {
     ///
     /// Exits with 10 where none is running.
     Status(StatusArgs),
+    /// Have the daemon read its configuration again
+    ///
+    /// No request is lost. A configuration that cannot be used is refused whole, and the daemon keeps the one it has:
+    /// exits with 5. Exits with 10 where none is running.
+    Reload,
 }
 
 #[derive(Debug, Args)]
@@ -133,7 +138,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         insta::assert_snapshot!("help", cli.render_long_help());
-        for name in ["chat", "ask", "status"] {
+        for name in ["chat", "ask", "status", "reload"] {
             let command = cli.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use inferd_proto::ErrorCode;
 
+use crate::admin::AdminError;
 use crate::client::{Broken, ClientError};
 
 /// How the program ended.
@@ -64,6 +65,19 @@ impl From<ErrorCode> for Exit {
             ErrorCode::ModelNotFound => Self::ModelNotFound,
             ErrorCode::FrameTooLarge => Self::FrameTooLarge,
             ErrorCode::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<&AdminError> for Exit {
+    fn from(error: &AdminError) -> Self {
+        match error {
+            AdminError::Refused { code, .. } => code.map_or(Self::Internal, Self::from),
+            AdminError::Connect { .. }
+            | AdminError::Io(_)
+            | AdminError::NotAdmin(_)
+            | AdminError::Closed
+            | AdminError::Silent => Self::CannotConnect,
         }
     }
 }

@@ -12,9 +12,11 @@ mod args;
 mod ask;
 mod chat;
 pub mod client;
+mod console;
 mod embedded;
 mod exit;
 mod link;
+mod reload;
 mod screen;
 mod status;
 mod turn;
@@ -33,5 +35,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         args::Command::Chat(args) => chat::run(args, &cli.reach).await,
         args::Command::Ask(args) => ask::run(args, &cli.reach).await,
         args::Command::Status(args) => status::run(&args, &cli.reach).await,
+        args::Command::Reload => Ok(reload::run(&cli.reach).await),
     }
 }

@@ -1,17 +1,13 @@
 //! `status`: what the daemon is doing, from its admin socket.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{Admin, AdminError};
 use crate::args::{Reach, StatusArgs};
-use crate::client::Address;
-use crate::embedded::Home;
+use crate::console::with_admin;
 use crate::exit::Exit;
-use crate::words;
 
 /// What a snapshot says, as far as it is shown; what a daemon leaves out counts as nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -41,27 +37,9 @@ struct Lane {
 
 /// Prints the daemon's state.
 pub(crate) async fn run(args: &StatusArgs, reach: &Reach) -> anyhow::Result<Exit> {
-    let Some(path) = admin_socket(reach) else {
-        eprintln!(
-            "inferd-cli: status is told on the daemon's own machine only: --connect takes a socket's path here"
-        );
-        return Ok(Exit::Usage);
-    };
-    let snapshot = async { Admin::connect(&path).await?.snapshot().await };
-    let snapshot = match snapshot.await {
+    let snapshot = match with_admin(reach, "status", async |admin| admin.snapshot().await).await {
         Ok(snapshot) => snapshot,
-        Err(error) if error.is_absent() => {
-            eprintln!("inferd-cli: no daemon is running: nobody listens at {}", path.display());
-            return Ok(Exit::CannotConnect);
-        }
-        Err(error) => {
-            eprintln!("inferd-cli: {}", words::chain(&error));
-            return Ok(if matches!(error, AdminError::Refused(_)) {
-                Exit::Internal
-            } else {
-                Exit::CannotConnect
-            });
-        }
+        Err(exit) => return Ok(exit),
     };
     if args.json {
         println!("{snapshot}");
@@ -69,16 +47,6 @@ pub(crate) async fn run(args: &StatusArgs, reach: &Reach) -> anyhow::Result<Exit
         print!("{}", table(&Snapshot::deserialize(snapshot)?));
     }
     Ok(Exit::Ok)
-}
-
-/// The admin socket of this user's daemon, or the one beside the socket that was named.
-fn admin_socket(reach: &Reach) -> Option<PathBuf> {
-    let admin = Home::of_user(reach.config.clone()).admin();
-    match &reach.connect {
-        None => Some(admin),
-        Some(Address::Local(path)) => Some(path.with_file_name(admin.file_name()?)),
-        Some(Address::Tcp(_)) => None,
-    }
 }
 
 fn table(snapshot: &Snapshot) -> String {

@@ -8,6 +8,8 @@ mod ask;
 mod chat;
 #[path = "cli/embedded.rs"]
 mod embedded;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/scripted.rs"]
 mod scripted;
 #[path = "cli/status.rs"]

@@ -17,8 +17,8 @@ use inferd_engine::{GenerateError, TokenEvent};
 use inferd_proto::{Resolved, StopReason, Timings, ToolCall, Usage};
 use tokio::time::Instant;
 
-use crate::queue::{Admission, Client, Permit, Place, Refused};
-use crate::router::{RouteError, Router, Tokens};
+use crate::queue::{Admission, Ask, Client, Permit, Refused};
+use crate::router::{RouteError, Router, Ticket, Tokens};
 use limit::Limit;
 
 /// What happens to a request, in order.
@@ -132,39 +132,45 @@ pub async fn answer(
     let deadline = Limit { name: "deadline_ms", after: request.deadline, from: received };
     deadline
         .bounds(async {
-            let place = gate.enter(who, &request, received)?;
-            let permit = turn(place, &request, received, replies).await?;
-            let ticket = router.route(request.model.as_deref(), permit.since()).await?;
+            let (permit, ticket) = admit(gate, router, who, &request, received, replies).await?;
             replies.tell(Event::Running(ticket.lane()));
             let tokens = ticket.start(request, |lane| replies.tell(Event::Retrying(lane))).await?;
-            stream(tokens, permit, received, replies).await
+            stream(permit, tokens, received, replies).await
         })
         .await
 }
 
-/// Waits for the request's turn, as long as it is willing to.
-async fn turn<'g>(
-    place: Place<'g>,
+/// Waits for the request's turn and for its lane, as long as it is willing to.
+async fn admit<'a>(
+    gate: &'a Admission,
+    router: &'a Router,
+    who: &'a Client,
     request: &Resolved,
     received: Instant,
     replies: &mut impl Replies,
-) -> Result<Permit<'g>, AnswerError> {
+) -> Result<(Permit<'a>, Ticket<'a>), AnswerError> {
     let max_wait = Limit { name: "max_wait_ms", after: request.max_wait, from: received };
     max_wait
         .bounds(async {
-            if request.progress {
-                Ok(place.turn_watched(|position| replies.tell(Event::Queued(position))).await?)
+            let ask = Ask::from(request);
+            let place = gate.enter(who, &ask, router.room(), received)?;
+            let mut permit = if request.progress {
+                place.turn_watched(|position| replies.tell(Event::Queued(position))).await?
             } else {
-                Ok(place.turn().await?)
-            }
+                place.turn().await?
+            };
+            let ticket = router.route(ask.need, permit.since()).await?;
+            permit.seated();
+            Ok((permit, ticket))
         })
         .await
 }
 
 /// Passes the answer on, event by event, and settles with its lane.
 async fn stream(
-    mut tokens: Tokens,
     mut permit: Permit<'_>,
+    // Dropped before the permit: whoever is next finds the lane's room too.
+    mut tokens: Tokens,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {

@@ -25,7 +25,7 @@ const FEATURES: [&str; 10] = [
 ];
 
 /// Shared by all connections of a daemon.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) gate: Admission,
     pub(crate) router: Arc<Router>,

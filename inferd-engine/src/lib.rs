@@ -12,6 +12,8 @@
 mod backend;
 mod clock;
 mod http;
+mod idle;
+pub mod inferd;
 pub mod mock;
 pub mod openai;
 mod remote;

@@ -26,7 +26,7 @@ mod response;
 pub mod testing;
 mod tool;
 
-pub use admin::{AdminCommand, AdminStatus, LoadPhase};
+pub use admin::{AdminCommand, AdminStatus, LoadPhase, Reloaded};
 pub use answer::{Answer, Ending};
 pub use client_frame::{Auth, ClientFrame, Rejected};
 pub use daemon_frame::{DaemonFrame, Hello, Limits, Model};

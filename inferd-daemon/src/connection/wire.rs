@@ -160,6 +160,7 @@ fn said(error: &AnswerError, named_model: bool) -> Said {
             plain(ErrorCode::DeadlineExceeded)
         }
         AnswerError::Route(RouteError::ModelNotFound(_)) => plain(ErrorCode::ModelNotFound),
+        AnswerError::Route(RouteError::NoEmbeddings) => plain(ErrorCode::InvalidRequest),
         AnswerError::Route(RouteError::Shut { retry_after }) => {
             Said { retry_after: Some(*retry_after), ..plain(ErrorCode::BackendUnavailable) }
         }

@@ -1,18 +1,17 @@
 //! A lane: one configured backend with its breaker, its own limit, and what it serves.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use inferd_engine::Backend;
 use inferd_proto::Model;
 use serde::Serialize;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
+use crate::queue::{Bell, Need, Work};
 
 /// How a lane is used.
 #[derive(Debug, Clone, Default)]
@@ -62,33 +61,6 @@ pub(super) struct Lane {
     config: LaneConfig,
     record: Arc<Record>,
     bell: Arc<Bell>,
-}
-
-/// Tells those who wait that a lane may have room. All lanes of a router share it.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    /// Whether any lane has a limit: where none has, nobody waits.
-    limited: AtomicBool,
-    rung: Notify,
-}
-
-impl Bell {
-    pub(super) fn ring(&self) {
-        if self.limited.load(Ordering::Acquire) {
-            self.rung.notify_waiters();
-        }
-    }
-
-    /// Rings whatever was before: the lanes are others now.
-    pub(super) fn lanes_changed(&self, limited: bool) {
-        self.limited.store(limited, Ordering::Release);
-        self.rung.notify_waiters();
-    }
-
-    /// Resolves when it is rung after this call.
-    pub(super) fn rung(&self) -> Notified<'_> {
-        self.rung.notified()
-    }
 }
 
 /// What is known of a lane from its use; it outlives a change of the lane's configuration.
@@ -151,9 +123,20 @@ impl Lane {
         self.config.priority
     }
 
-    /// Whether it serves `model`; every lane serves a request that names none.
-    pub(super) fn serves(&self, model: Option<&str>) -> bool {
-        let Some(model) = model else { return true };
+    /// Whether its backend does such work at all.
+    pub(super) fn does(&self, work: Work) -> bool {
+        match work {
+            Work::Generate => true,
+            Work::Embed => self.backend.capabilities().embed,
+        }
+    }
+
+    /// Whether it does the work and serves the model; every lane serves a request that names none.
+    pub(super) fn serves(&self, need: Need<'_>) -> bool {
+        if !self.does(need.work) {
+            return false;
+        }
+        let Some(model) = need.model else { return true };
         self.config.aliases.contains_key(model)
             || self.with_models(|models| models.is_empty() || models.iter().any(|m| m == model || m == ANY))
     }
@@ -207,6 +190,18 @@ impl Lane {
 
     pub(super) fn has_room(&self) -> bool {
         self.config.concurrency.is_none_or(|limit| self.record.in_flight.load(Ordering::Acquire) < limit)
+    }
+
+    /// How many more it could take now: where it is about to be probed, one.
+    pub(super) fn seats(&self) -> usize {
+        let free = self
+            .config
+            .concurrency
+            .map_or(usize::MAX, |limit| limit.saturating_sub(self.record.in_flight.load(Ordering::Acquire)));
+        match self.breaker().state() {
+            BreakerState::Passing => free,
+            BreakerState::Shut | BreakerState::Probing => free.min(1),
+        }
     }
 
     pub(super) fn would_admit(&self, now: Instant) -> bool {
@@ -312,6 +307,9 @@ impl Use {
             breaker.settle(self.pass, outcome, now, jitter);
             (was, breaker.state())
         };
+        if was_and_is.0 != was_and_is.1 {
+            self.lane.bell.retime();
+        }
         match was_and_is {
             (was, is) if was == is => {}
             (_, BreakerState::Passing) => tracing::info!(lane = self.lane.name, "lane passes again"),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::breaker::Outcome;
 use super::lane::{Lane, Use};
 use super::{RouteError, Router};
+use crate::queue::Need;
 
 /// See the module. Dropped, its use of the lane was abandoned.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl<'r> Ticket<'r> {
         let mut request = request;
         loop {
             // The last lane gets the request itself; only where another could follow is it worth a copy.
-            let spare = self.router.has_other(&self.tried, self.using.lane()).then(|| request.clone());
+            let spare = self.router.lanes.has_other(&self.tried, self.using.lane()).then(|| request.clone());
             let model = spare.as_ref().and_then(|request| request.model.clone());
             match attempt(&self.using, request).await {
                 Ok((first, rest)) => {
@@ -66,7 +67,12 @@ impl<'r> Ticket<'r> {
                         Some(spare) if may_move(self.router, &failed) => spare,
                         _ => return Err(failed),
                     };
-                    self.using = match self.router.pick(model.as_deref(), &self.tried, Instant::now()).await {
+                    self.using = match self
+                        .router
+                        .lanes
+                        .pick(Need::answer(model.as_deref()), &self.tried, Instant::now())
+                        .await
+                    {
                         Ok(using) => using,
                         Err(_) => return Err(failed),
                     };

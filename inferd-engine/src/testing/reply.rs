@@ -51,6 +51,13 @@ impl Reply {
         Self { head: None, framing: Framing::Close, pieces: Vec::new(), close_after: true }
     }
 
+    /// Lines, one a frame, on a connection that goes on.
+    #[must_use]
+    pub fn lines<'f>(frames: impl IntoIterator<Item = &'f Value>) -> Self {
+        let reply = Self { head: None, framing: Framing::Pieces, pieces: Vec::new(), close_after: false };
+        frames.into_iter().fold(reply, |reply, frame| reply.text(&format!("{frame}\n")))
+    }
+
     /// JSON of known length.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {
@@ -176,6 +183,13 @@ impl Reply {
         }
         merged.push(Piece::Bytes(whole.into()));
         self.pieces = merged;
+        self
+    }
+
+    /// Then sends all that `next` would.
+    #[must_use]
+    pub fn followed_by(mut self, next: Self) -> Self {
+        self.pieces.extend(next.pieces);
         self
     }
 
