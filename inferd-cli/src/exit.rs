@@ -33,6 +33,8 @@ pub enum Exit {
     CannotConnect = 10,
     /// Ctrl-C, as shells number it.
     Interrupted = 130,
+    /// SIGTERM at the prompt, as shells number it.
+    Terminated = 143,
 }
 
 /// The table of codes, as `ask --help` shows it.
@@ -86,6 +88,7 @@ impl From<&ClientError> for Exit {
     fn from(error: &ClientError) -> Self {
         match error {
             ClientError::Broken(Broken::Said { code, .. }) => (*code).into(),
+            ClientError::Refused(refusal) => refusal.code.into(),
             ClientError::Connect { .. } | ClientError::Broken(_) | ClientError::NoHello(_) => {
                 Self::CannotConnect
             }

@@ -1,5 +1,7 @@
 //! `reload`: the daemon reads its configuration again.
 
+use std::fmt::Write as _;
+
 use inferd_proto::Reloaded;
 
 use crate::args::Reach;
@@ -32,8 +34,11 @@ fn changes(reloaded: &Reloaded) -> String {
     if rows.iter().all(|(_, names)| names.is_empty()) {
         return "nothing changed\n".to_owned();
     }
-    let all = [("kept", kept)].into_iter().chain(rows).filter(|(_, names)| !names.is_empty());
-    all.map(|(what, names)| format!("{what:8}  {}\n", names.join(", "))).collect()
+    let mut page = String::new();
+    for (what, names) in [("kept", kept)].into_iter().chain(rows).filter(|(_, names)| !names.is_empty()) {
+        writeln!(page, "{what:8}  {}", names.join(", ")).expect("a String takes every text");
+    }
+    page
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ mod limit;
 use std::future::Future;
 use std::time::Duration;
 
-use inferd_engine::{GenerateError, TokenEvent};
-use inferd_proto::{Resolved, StopReason, Timings, ToolCall, Usage};
+use inferd_engine::{Embedded, GenerateError, TokenEvent};
+use inferd_proto::{EmbedRequest, Resolved, StopReason, Timings, ToolCall, Usage};
 use tokio::time::Instant;
 
 use crate::queue::{Admission, Ask, Client, Permit, Refused};
@@ -140,6 +140,27 @@ pub async fn answer(
         .await
 }
 
+/// Embeds the texts of `request`, which was received at `received`: the vectors, and the lane that made them.
+///
+/// # Errors
+/// [`AnswerError`], as for an answer.
+pub async fn embed(
+    gate: &Admission,
+    router: &Router,
+    who: &Client,
+    request: EmbedRequest,
+    received: Instant,
+) -> Result<(Embedded, String), AnswerError> {
+    let request = Box::new(request);
+    let ask = Ask::from(&*request);
+    let place = gate.enter(who, &ask, router.room(), received)?;
+    let mut permit = place.turn().await?;
+    let ticket = route(router, &ask, &mut permit).await?;
+    let (embedded, lane) = ticket.embed(request).await?;
+    permit.correct_prompt(embedded.usage.prompt_tokens);
+    Ok((embedded, lane))
+}
+
 /// Waits for the request's turn and for its lane, as long as it is willing to.
 async fn admit<'a>(
     gate: &'a Admission,
@@ -159,11 +180,21 @@ async fn admit<'a>(
             } else {
                 place.turn().await?
             };
-            let ticket = router.route(ask.need, permit.since()).await?;
-            permit.seated();
+            let ticket = route(router, &ask, &mut permit).await?;
             Ok((permit, ticket))
         })
         .await
+}
+
+/// Picks the lane of a request that has its turn; the room that the gate kept for it is its own then.
+async fn route<'r>(
+    router: &'r Router,
+    ask: &Ask<'_>,
+    permit: &mut Permit<'_>,
+) -> Result<Ticket<'r>, RouteError> {
+    let ticket = router.route(ask.need, permit.since()).await?;
+    permit.seated();
+    Ok(ticket)
 }
 
 /// Passes the answer on, event by event, and settles with its lane.

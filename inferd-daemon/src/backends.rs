@@ -1,38 +1,40 @@
 //! From a configured backend to one that generates.
 //!
 //! Invariants:
-//! - What is built depends on its [`Recipe`] and on nothing else.
+//! - What is built depends on its `Recipe` and on nothing else.
 
 use std::sync::Arc;
 
+use inferd_engine::anthropic::Anthropic;
+use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
+use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
 use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::config::{BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::paths::Paths;
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// The engine does not accept its configuration.
-    #[error("cannot build backend `{name}`")]
-    Engine {
-        /// Its name.
-        name: String,
-        /// What the engine said.
-        #[source]
-        source: RemoteError,
-    },
-    /// There is no such engine yet.
-    #[error("backend `{name}`: {what} is not served by this version")]
-    NotServed {
-        /// Its name.
-        name: String,
-        /// Its kind, or a key of it.
-        what: &'static str,
-    },
+#[error("cannot build backend `{name}`")]
+pub struct BackendError {
+    name: String,
+    #[source]
+    source: EngineError,
+}
+
+/// What an engine has against its configuration.
+#[derive(Debug, thiserror::Error)]
+enum EngineError {
+    /// An engine that is reached by HTTP.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Another daemon.
+    #[error(transparent)]
+    Inferd(#[from] InferdError),
 }
 
 /// Builds a backend. Nothing is connected to: a server that is down is no error here.
@@ -47,7 +49,7 @@ pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backen
 pub(crate) struct Recipe<'a> {
     name: &'a str,
     engine: &'a EngineConfig,
-    /// Models to ask for by default; `*` is no model to ask for.
+    /// Models to ask for by default, by an engine that has to name one; `*` is no model to ask for.
     models: Vec<&'a str>,
     key: Option<&'a SecretString>,
 }
@@ -62,16 +64,14 @@ impl PartialEq for Recipe<'_> {
 
 impl<'a> Recipe<'a> {
     pub(crate) fn of(config: &'a BackendConfig, secrets: &'a Secrets) -> Self {
-        Self {
-            name: &config.name,
-            engine: &config.engine,
-            models: config.models.iter().map(String::as_str).filter(|model| *model != "*").collect(),
-            key: secrets.of_backend(&config.name),
-        }
+        let models = match &config.engine {
+            EngineConfig::Http(_) => config.models.iter().map(String::as_str).filter(|m| *m != "*").collect(),
+            EngineConfig::Mock { .. } | EngineConfig::Inferd(_) => Vec::new(),
+        };
+        Self { name: &config.name, engine: &config.engine, models, key: secrets.of_backend(&config.name) }
     }
 
     pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
-        let not_served = |what| Err(BackendError::NotServed { name: self.name.to_owned(), what });
         match self.engine {
             EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
                 let script = MockConfig {
@@ -82,24 +82,41 @@ impl<'a> Recipe<'a> {
                 };
                 Ok(Arc::new(Mock::named(self.name.to_owned(), script)))
             }
-            EngineConfig::Http(http) => match &http.kind {
-                HttpKind::OpenAi | HttpKind::Ollama { keep_alive: None } => {
-                    self.built(OpenAi::new(self.remote(http)))
+            EngineConfig::Http(http) => match http.kind {
+                HttpKind::OpenAi => self.built(OpenAi::new(self.remote(http))),
+                HttpKind::Ollama => {
+                    let keep_alive = http.keep_alive.clone();
+                    self.built(Ollama::new(OllamaConfig { remote: self.remote(http), keep_alive }))
                 }
-                HttpKind::Ollama { keep_alive: Some(_) } => not_served("keep_alive"),
-                HttpKind::Anthropic => not_served("kind `anthropic`"),
+                HttpKind::Anthropic => self.built(Anthropic::new(self.remote(http))),
             },
-            EngineConfig::Inferd(_) => not_served("kind `inferd`"),
+            EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
         }
     }
 
     fn built<B: Backend + 'static>(
         &self,
-        built: Result<B, RemoteError>,
+        built: Result<B, impl Into<EngineError>>,
     ) -> Result<Arc<dyn Backend>, BackendError> {
         match built {
             Ok(backend) => Ok(Arc::new(backend)),
-            Err(source) => Err(BackendError::Engine { name: self.name.to_owned(), source }),
+            Err(source) => Err(BackendError { name: self.name.to_owned(), source: source.into() }),
+        }
+    }
+
+    fn daemon(&self, daemon: &DaemonConfig) -> InferdConfig {
+        let address = match &daemon.address {
+            DaemonAddress::Local(Some(path)) => InferdAddress::Local(path.clone()),
+            DaemonAddress::Local(None) => InferdAddress::Local(Paths::of_user().local),
+            DaemonAddress::Tcp(address) => InferdAddress::Tcp(address.clone()),
+        };
+        InferdConfig {
+            api_key: self.key.cloned(),
+            connect_timeout: daemon.timeouts.connect,
+            first_token_timeout: daemon.timeouts.first_token,
+            idle_timeout: daemon.timeouts.idle,
+            total_timeout: daemon.timeouts.total,
+            ..InferdConfig::new(self.name, address)
         }
     }
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use backend::BackendConfig;
-pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, KeepAlive, Timeouts};
+pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub(crate) use section::line_of;

@@ -10,8 +10,11 @@
 
 mod breaker;
 mod budget;
+mod hedge;
+mod job;
 mod lane;
 mod lanes;
+mod models;
 mod ticket;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +22,12 @@ use std::time::Duration;
 
 use inferd_engine::{Backend, GenerateError};
 use inferd_proto::Model;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::queue::{Need, Room};
 use budget::RetryBudget;
+use lane::{Lane, Use};
 use lanes::Lanes;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
@@ -59,6 +64,8 @@ pub enum RouteError {
 pub struct Router {
     lanes: Arc<Lanes>,
     budget: Mutex<RetryBudget>,
+    /// Signalled when a list of models is likely to be out of date, or missing.
+    lists_wanted: Notify,
 }
 
 impl std::fmt::Debug for Router {
@@ -77,7 +84,8 @@ impl Router {
     /// One lane a backend, each with its own configuration.
     #[must_use]
     pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
-        let router = Self { lanes: Arc::new(Lanes::new()), budget: Mutex::default() };
+        let router =
+            Self { lanes: Arc::new(Lanes::new()), budget: Mutex::default(), lists_wanted: Notify::new() };
         router.reconfigure(lanes);
         router
     }
@@ -87,9 +95,11 @@ impl Router {
     /// is, with its breaker's state, its requests and what was learnt of it, under its new configuration.
     pub fn reconfigure(&self, lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) {
         self.lanes.replace(lanes.into_iter().collect());
+        self.lists_wanted.notify_one();
     }
 
-    /// Picks a lane for a request. Waits while every lane that could take it is at its own limit.
+    /// Picks a lane for a request. Waits while every lane that could take it is at its own limit. For a model that no lane
+    /// is known to serve it asks them again, where their lists are not new.
     ///
     /// # Errors
     /// [`RouteError::ModelNotFound`], [`RouteError::NoEmbeddings`] or [`RouteError::Shut`].
@@ -97,8 +107,13 @@ impl Router {
         if self.lanes.len() > 1 {
             self.budget().deposit();
         }
-        let lane = self.lanes.pick(need, &[], now).await?;
-        Ok(Ticket::new(self, lane))
+        let using = match self.lanes.pick(need, &[], now).await {
+            Err(RouteError::ModelNotFound(_)) if self.look_for_news().await => {
+                self.lanes.pick(need, &[], Instant::now()).await?
+            }
+            picked => picked?,
+        };
+        Ok(Ticket::new(self, using))
     }
 
     /// The room on the lanes, for the queue to ask.
@@ -126,16 +141,17 @@ impl Router {
         self.lanes.now().iter().map(|lane| lane.state(now)).collect()
     }
 
-    /// Asks each lane that was configured without models for its list.
-    pub async fn learn_models(&self) {
-        let lanes = self.lanes.now();
-        futures_util::future::join_all(lanes.iter().map(|lane| lane.learn_models())).await;
-    }
-
     /// The backends, in the order they are tried.
     #[must_use]
     pub fn backends(&self) -> Vec<Arc<dyn Backend>> {
         self.lanes.now().iter().map(|lane| Arc::clone(lane.backend())).collect()
+    }
+
+    /// A use of a lane beside the slow one that `busy` is, if one passes and has room, and the budget allows it.
+    fn rival(&self, need: Need<'_>, tried: &[Arc<Lane>], busy: &Lane) -> Option<Use> {
+        let now = Instant::now();
+        // Only what is there to be used is paid for; unused, it was abandoned.
+        self.lanes.spare(need, tried, busy, now).filter(|_| self.budget().withdraw(now))
     }
 
     fn budget(&self) -> MutexGuard<'_, RetryBudget> {

@@ -11,10 +11,11 @@ use crate::queue::Admission;
 use crate::router::Router;
 
 /// Additive features of the protocol that are served, as `hello` names them.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 11] = [
     "blocks",
     "cancel",
     "deadline",
+    "embed",
     "hello",
     "model",
     "pipelining",

@@ -30,7 +30,7 @@ pub use admin::{AdminCommand, AdminStatus, LoadPhase, Reloaded};
 pub use answer::{Answer, Ending};
 pub use client_frame::{Auth, ClientFrame, Rejected};
 pub use daemon_frame::{DaemonFrame, Hello, Limits, Model};
-pub use embed::{EmbedRequest, EmbedUsage, Embeddings};
+pub use embed::{EmbedRequest, EmbedUsage, Embeddings, TEXTS_MAX};
 pub use error::{ErrorCode, ProtoError};
 pub use frame::{MAX_FRAME_BYTES, read_frame, write_frame};
 pub use lines::{FrameTooLarge, Lines};

@@ -83,7 +83,7 @@ fn what_a_daemon_says_of_itself() {
         version: "0.3.0".into(),
         features: vec!["cancel".into()],
         limits: Limits { frame_bytes_max: 64, open_requests_max: 2, active: 1, queue_depth: 4 },
-        models: vec![Model { name: "*".into(), backend: "mock".into(), ready: true }],
+        models: vec![Model { name: "*".into(), backend: "mock".into(), ready: true, kind: "mock".into() }],
     };
     let parsed = DaemonFrame::parse(line(&hello).as_bytes()).unwrap();
     assert_eq!(parsed, DaemonFrame::Hello(Box::new(hello.clone())));

@@ -21,7 +21,7 @@ const KEY: &str = "a key of the other machine";
 
 fn question() -> Resolved {
     let messages = vec![Message { role: Role::User, content: "why?".into() }];
-    Resolved { messages, stream: true, ..Resolved::default() }
+    Resolved { messages: messages.into(), stream: true, ..Resolved::default() }
 }
 
 fn tokens(tokens: &[&str]) -> MockConfig {

@@ -10,6 +10,8 @@ use crate::queue::{ClientKey, Need};
 use crate::router::LaneConfig;
 use crate::scripted::{Scripted, Turn, done, request, token};
 
+mod embedding;
+mod hanging;
 mod room;
 
 /// Notes the events of one request, and how many ran when each came. Whatever needs room has to wait for it once.

@@ -37,31 +37,22 @@ pub struct HttpConfig {
     pub base_url: String,
     /// Where its key is.
     pub key: Option<KeySource>,
+    /// How long Ollama is to keep a model in memory after a request, as it writes spans of time; `None`: as long as it
+    /// does by itself.
+    pub keep_alive: Option<String>,
     /// How long it may take.
     pub timeouts: Timeouts,
 }
 
 /// What a server speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpKind {
     /// The `OpenAI` API.
     OpenAi,
     /// The Anthropic API.
     Anthropic,
     /// Ollama's own API.
-    Ollama {
-        /// How long it keeps a model in memory after a request; `None`: as long as it does by itself.
-        keep_alive: Option<KeepAlive>,
-    },
-}
-
-/// How long Ollama keeps a model in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeepAlive {
-    /// As Ollama writes spans of time: `5m`, `1h30m`.
-    Span(String),
-    /// In seconds; a negative number is for ever.
-    Seconds(i64),
+    Ollama,
 }
 
 /// Another daemon, and how long it may take.
@@ -113,7 +104,8 @@ impl HttpConfig {
     /// A server at `base_url` that needs no key and has the usual time.
     #[must_use]
     pub fn new(kind: HttpKind, base_url: impl Into<String>) -> Self {
-        Self { kind, base_url: base_url.into(), key: None, timeouts: Timeouts::default() }
+        let timeouts = Timeouts::default();
+        Self { kind, base_url: base_url.into(), key: None, keep_alive: None, timeouts }
     }
 }
 
@@ -125,7 +117,7 @@ impl EngineConfig {
             Self::Mock { .. } => "mock",
             Self::Http(HttpConfig { kind: HttpKind::OpenAi, .. }) => "openai",
             Self::Http(HttpConfig { kind: HttpKind::Anthropic, .. }) => "anthropic",
-            Self::Http(HttpConfig { kind: HttpKind::Ollama { .. }, .. }) => "ollama",
+            Self::Http(HttpConfig { kind: HttpKind::Ollama, .. }) => "ollama",
             Self::Inferd(_) => "inferd",
         }
     }

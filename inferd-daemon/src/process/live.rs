@@ -93,16 +93,19 @@ impl Live {
     /// Asks lanes what they serve, and waits a little. Too slow is no failure: a lane takes any model until it has said
     /// which.
     pub(super) async fn learn_models(&self) {
-        let learnt = self.spawn_learning();
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
+        let learnt = self.around.tasks.spawn(learn);
         if tokio::time::timeout(LEARN_PATIENCE, learnt).await.is_err() {
             tracing::info!("some lanes have not said yet which models they serve");
         }
     }
 
-    fn spawn_learning(&self) -> tokio::task::JoinHandle<Option<()>> {
+    /// Has lanes asked again from time to time, and when there is reason to.
+    pub(super) fn keep_models_fresh(&self) {
         let (service, stopping) = (self.service(), self.around.stopping.clone());
-        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
-        self.around.tasks.spawn(learn)
+        let keep = async move { stopping.run_until_cancelled(service.router.keep_models_fresh()).await };
+        self.around.tasks.spawn(keep);
     }
 
     /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
@@ -152,7 +155,6 @@ impl Live {
         }
         if any_new {
             self.around.hub.publish(AdminStatus::Ready);
-            self.spawn_learning();
         }
     }
 }
@@ -190,5 +192,59 @@ const BACKEND_STOP: Duration = Duration::from_secs(5);
 pub(super) async fn stop_backend(backend: &dyn Backend) {
     if let Err(error) = backend.stop(BACKEND_STOP).await {
         tracing::warn!(backend = backend.name(), %error, "a backend did not stop in order");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use inferd_engine::{GenerateError, TokenStream};
+    use inferd_proto::Resolved;
+
+    use super::*;
+
+    /// Notes that it was stopped.
+    struct Noting(Arc<AtomicBool>);
+
+    #[async_trait]
+    impl Backend for Noting {
+        fn name(&self) -> &'static str {
+            "noting"
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+
+        async fn generate(&self, _request: Resolved) -> Result<TokenStream, GenerateError> {
+            Err(GenerateError::NotReady)
+        }
+
+        async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {
+            self.0.store(true, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_is_not_wanted_is_stopped_after_its_last_use_or_with_the_daemon() {
+        for daemon_ends in [false, true] {
+            let stopped = Arc::new(AtomicBool::new(false));
+            let backend: Arc<dyn Backend> = Arc::new(Noting(Arc::clone(&stopped)));
+            let (using, stopping) = (Arc::clone(&backend), CancellationToken::new());
+            let tasks = TaskTracker::new();
+            let retired = tasks.spawn(retire(backend, stopping.clone()));
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert!(!stopped.load(Ordering::SeqCst), "somebody uses it");
+            if daemon_ends {
+                stopping.cancel();
+            } else {
+                drop(using);
+            }
+            retired.await.unwrap();
+            assert!(stopped.load(Ordering::SeqCst));
+        }
     }
 }

@@ -42,6 +42,7 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), stopping: admin_stop.clone() };
     let live = Live::open(source, wanted, stop.clone(), around)?;
     live.learn_models().await;
+    live.keep_models_fresh();
 
     let Bound { local, tcp, sockets } = bind(live.config(), &paths).await?;
     let door = live.door();

@@ -61,6 +61,7 @@ impl Wanted {
                 aliases: backend.aliases.clone(),
                 priority: backend.priority,
                 concurrency: backend.concurrency,
+                hedge_after: backend.hedge_after,
                 breaker: self.config.breaker,
             };
             (Arc::clone(built), config)

@@ -42,7 +42,8 @@ fn who(gate: &Admission, number: u64) -> Client {
 fn request(priority: Priority, cost: u64) -> Resolved {
     let text = "four".repeat(usize::try_from(cost).unwrap());
     let mut request = crate::scripted::request("r");
-    request.messages[0].content = text.into();
+    let message = inferd_proto::Message { role: inferd_proto::Role::User, content: text.into() };
+    request.messages = [message].into();
     request.priority = priority;
     request
 }

@@ -72,6 +72,26 @@ impl Lanes {
         self.read().iter().any(|lane| !lane.is(using) && is_untried(lane, tried))
     }
 
+    /// A lane that passes and has room for `need`, other than `busy` and those in `tried`. Does not wait, and does not probe.
+    pub(super) fn spare(
+        &self,
+        need: Need<'_>,
+        tried: &[Arc<Lane>],
+        busy: &Lane,
+        now: Instant,
+    ) -> Option<Use> {
+        let lanes = self.read();
+        let could = |lane: &&Arc<Lane>| {
+            lane.serves(need)
+                && !lane.is(busy)
+                && is_untried(lane, tried)
+                && lane.is_passing()
+                && lane.has_room()
+                && lane.backend().ready()
+        };
+        less_loaded(lanes.iter().filter(could))?.admit(now)
+    }
+
     /// The best lane for `need` that is not in `tried`. Waits for one that is at its limit.
     pub(super) async fn pick(
         &self,

@@ -6,7 +6,9 @@ use crate::scripted::{self, Scripted, Turn, answer, request, token};
 
 mod choice;
 mod failover;
+mod hedging;
 mod leaving;
+mod models;
 mod reconfiguring;
 mod room;
 mod shutting;

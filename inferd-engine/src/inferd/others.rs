@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::exchange::{Heard, Talk};
 use super::frame::{Frame, Kind};
 use super::link::Broken;
-use crate::{Embedded, GenerateError};
+use crate::Embedded;
+use crate::remote::{checked, each_once};
 
 /// Waits for vectors, one for each of so many texts.
 pub(super) struct Vectors {
@@ -21,14 +22,8 @@ impl Talk for Vectors {
             return Err(frame.misplaced());
         }
         let Embeddings { embeddings, model, usage, .. } = serde_json::from_slice(line)?;
-        let (texts, got) = (self.texts, embeddings.len());
-        Ok(Heard::Last(if got != texts {
-            Err(GenerateError::Unavailable(format!("expected {texts} vectors, got {got}")))
-        } else if embeddings.windows(2).any(|pair| pair[0].len() != pair[1].len()) {
-            Err(GenerateError::Unavailable("the vectors differ in length".to_owned()))
-        } else {
-            Ok(Embedded { embeddings, model, usage })
-        }))
+        let vectors = checked(embeddings, self.texts);
+        Ok(Heard::Last(vectors.map(|embeddings| Embedded { embeddings, model, usage })))
     }
 }
 
@@ -54,9 +49,6 @@ impl Talk for Models {
             return Err(frame.misplaced());
         }
         let Served { models } = serde_json::from_slice(line)?;
-        let mut names: Vec<String> = models.into_iter().map(|model| model.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(Heard::Last(Ok(names)))
+        Ok(Heard::Last(Ok(each_once(models.into_iter().map(|model| model.name)))))
     }
 }

@@ -12,10 +12,7 @@ use serde::Serialize;
 use super::HELLO;
 use super::exchange::Asked;
 use crate::GenerateError;
-
-/// The longest answer that is asked for in one piece. A longer one comes as a stream, whether or not the caller wants
-/// one: only a stream tells a server that is busy from one that hangs (`docs/adr/0005-streams-upstream.md`).
-const WHOLE_TOKENS_MAX: u32 = 256;
+use crate::remote::is_streamed;
 
 /// A `request` line.
 #[derive(Serialize)]
@@ -56,7 +53,6 @@ struct Ask<'a> {
 
 /// Asks for an answer to `request`.
 pub(super) fn generate(request: &Resolved, id: String) -> Result<Asked, GenerateError> {
-    let streamed = request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX);
     // Time in the queue and the deadline are kept on this side, where they began to count.
     let ask = Ask {
         id: &id,
@@ -65,7 +61,7 @@ pub(super) fn generate(request: &Resolved, id: String) -> Result<Asked, Generate
         top_p: request.top_p,
         top_k: request.top_k,
         max_tokens: request.max_tokens,
-        stream: (!streamed).then_some(false),
+        stream: (!is_streamed(request)).then_some(false),
         image_token_budget: request.image_token_budget.map(ImageTokenBudget::get),
         grammar: request.grammar.as_deref(),
         model: request.model.as_deref(),

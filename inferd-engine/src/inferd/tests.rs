@@ -55,7 +55,7 @@ fn engine(connections: usize, pipe_bytes: usize) -> (Inferd, Vec<Script>) {
 
 fn question(text: impl Into<String>) -> Resolved {
     let messages = vec![Message { role: Role::User, content: text.into().into() }];
-    Resolved { messages, stream: true, ..Resolved::default() }
+    Resolved { messages: messages.into(), stream: true, ..Resolved::default() }
 }
 
 async fn events(engine: &Inferd) -> Vec<TokenEvent> {

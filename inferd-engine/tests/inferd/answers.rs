@@ -36,21 +36,16 @@ async fn reasoning_tools_usage_and_model_come_back() {
 }
 
 #[tokio::test]
-async fn why_it_ended_is_passed_on_where_it_ended_well() {
-    for (reason, expected) in [("end", StopReason::End), ("length", StopReason::Length)] {
-        assert_eq!(
-            events(vec![token("a"), done_for(reason, "a")]).await,
-            [said("a"), ended(expected)],
-            "{reason}"
-        );
+async fn why_it_ended_is_passed_on_and_an_end_that_nobody_here_asked_for_is_a_failure() {
+    for (reason, expected) in
+        [("end", StopReason::End), ("length", StopReason::Length), ("error", StopReason::Error)]
+    {
+        let events = events(vec![token("a"), done_for(reason, "a")]).await;
+        assert_eq!(events, [said("a"), ended(expected)], "{reason}");
     }
-    for (reason, says) in [
-        ("cancelled", "the answer was cut short: cancelled by the other daemon"),
-        ("error", "the answer was cut short: the generation failed over there"),
-    ] {
-        let failed = TokenEvent::Failed(GenerateError::Unavailable(says.into()));
-        assert_eq!(events(vec![token("a"), done_for(reason, "a")]).await, [said("a"), failed]);
-    }
+    let why = "the answer was cut short: cancelled by the other daemon".to_owned();
+    let failed = TokenEvent::Failed(GenerateError::Unavailable(why));
+    assert_eq!(events(vec![token("a"), done_for("cancelled", "a")]).await, [said("a"), failed]);
 }
 
 #[tokio::test]
@@ -81,7 +76,7 @@ async fn unknown_frames_fields_and_kinds_are_passed_over() {
 #[tokio::test]
 async fn a_daemon_that_knows_no_hello_answers_all_the_same() {
     let no = json!({"type": "error", "id": "", "code": "invalid_request", "message": "type: what?"});
-    let upstream = Upstream::daemon(Reply::lines([&no]), [says(vec![token("a"), done("a")])]).await;
+    let upstream = Upstream::daemon(Reply::frames([&no]), [says(vec![token("a"), done("a")])]).await;
     let engine = engine(&upstream);
     for _ in 0..2 {
         let events = rest(engine.generate(question(true)).await.expect("an answer begins")).await;
@@ -106,7 +101,7 @@ async fn a_last_line_without_its_end_is_a_line() {
     let answer: Answer = Box::new(|asked: &Recorded| {
         let id = &asked.json()["id"];
         let first = named(token("a"), id);
-        Reply::lines([&first]).text(&named(done("a"), id).to_string()).end()
+        Reply::frames([&first]).text(&named(done("a"), id).to_string()).end()
     });
     assert_eq!(events_of(answer).await, [said("a"), ended(StopReason::End)]);
 }
@@ -116,7 +111,7 @@ async fn line_ends_may_be_those_of_another_system() {
     let answer: Answer = Box::new(|asked: &Recorded| {
         let id = &asked.json()["id"];
         let (first, last) = (named(token("a"), id), named(done("a"), id));
-        Reply::lines([]).text(&format!("\r\n\n{first}\r\n\n{last}\r\n"))
+        Reply::frames([]).text(&format!("\r\n\n{first}\r\n\n{last}\r\n"))
     });
     assert_eq!(events_of(answer).await, [said("a"), ended(StopReason::End)]);
 }

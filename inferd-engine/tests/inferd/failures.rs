@@ -89,7 +89,7 @@ async fn nonsense_ends_the_answer_and_its_connection() {
     ] {
         let answer: Answer = Box::new(move |asked: &Recorded| {
             let first = named(token("a"), &asked.json()["id"]);
-            Reply::lines([&first]).text(&line).text("\n").hang()
+            Reply::frames([&first]).text(&line).text("\n").hang()
         });
         let upstream = daemon([answer]).await;
         let engine = engine(&upstream);
@@ -103,7 +103,7 @@ async fn nonsense_ends_the_answer_and_its_connection() {
 #[tokio::test]
 async fn what_is_not_understood_is_shown_without_what_looks_like_a_key() {
     let answer: Answer =
-        Box::new(|_| Reply::lines([&json!({"type": "done", "id": "0", "stop_reason": KEY})]));
+        Box::new(|_| Reply::frames([&json!({"type": "done", "id": "0", "stop_reason": KEY})]));
     let refused = refused(answer).await.to_string();
     assert!(refused.contains("unknown variant `…`") && !refused.contains(KEY), "{refused}");
 }
@@ -142,9 +142,9 @@ async fn an_answer_cut_short_says_how() {
 #[tokio::test]
 async fn a_new_connection_closed_without_a_word_is_a_key_refused() {
     for (hello, key) in [
-        (Reply::lines([]).end(), Some(KEY)),
-        (Reply::lines([]).reset(), Some(KEY)),
-        (Reply::lines([]).end(), None),
+        (Reply::frames([]).end(), Some(KEY)),
+        (Reply::frames([]).reset(), Some(KEY)),
+        (Reply::frames([]).end(), None),
     ] {
         let upstream = Upstream::daemon(hello, [says(vec![done("")])]).await;
         let mut config = config(&upstream);

@@ -23,7 +23,7 @@ const KEY: &str = "my-own-key-71";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn hello() -> Reply {
-    Reply::lines([&json!({
+    Reply::frames([&json!({
         "type": "hello", "protocol": 1, "version": "0.3.0", "features": ["cancel"],
         "limits": {"frame_bytes_max": 1, "open_requests_max": 1, "active": 1, "queue_depth": 1},
         "models": [
@@ -52,7 +52,7 @@ fn says_and(frames: Vec<Value>, then: impl Fn(Reply) -> Reply + Send + Sync + 's
     Box::new(move |asked: &Recorded| {
         let id = asked.json()["id"].clone();
         let named: Vec<Value> = frames.iter().cloned().map(|frame| named(frame, &id)).collect();
-        then(Reply::lines(&named))
+        then(Reply::frames(&named))
     })
 }
 

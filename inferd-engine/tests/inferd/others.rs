@@ -62,7 +62,7 @@ async fn the_models_are_those_of_its_hello_asked_afresh() {
     let upstream = daemon([says(vec![done("")])]).await;
     let engine = engine(&upstream);
     for _ in 0..2 {
-        assert_eq!(engine.models().await.expect("a hello"), ["*", "m"]);
+        assert_eq!(engine.models().await.expect("a hello"), ["m", "*"]);
     }
     rest(engine.generate(question(true)).await.expect("an answer begins")).await;
     let said: Vec<(usize, String)> =
@@ -73,7 +73,7 @@ async fn the_models_are_those_of_its_hello_asked_afresh() {
 #[tokio::test]
 async fn a_daemon_too_old_to_say_what_it_serves_is_not_blamed_on_the_caller() {
     let no = json!({"type": "error", "id": "", "code": "invalid_request", "message": "type: what?"});
-    let upstream = Upstream::daemon(Reply::lines([&no]), [says(vec![])]).await;
+    let upstream = Upstream::daemon(Reply::frames([&no]), [says(vec![])]).await;
     let error = engine(&upstream).models().await.expect_err("no models");
     assert_eq!(error, GenerateError::Unavailable("does not say what it serves: type: what?".into()));
 }

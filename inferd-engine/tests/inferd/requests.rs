@@ -82,7 +82,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_shape() {
         Message { role: Role::Assistant, content: Content::calling("", vec![call]) },
         Message { role: Role::Tool, content: Content::answering("c1", "4") },
     ];
-    insta::assert_snapshot!(lines(Resolved { messages, ..question(true) }).await, @r#"
+    insta::assert_snapshot!(lines(Resolved { messages: messages.into(), ..question(true) }).await, @r#"
     {"type":"auth","key":"my-own-key-71"}
     {"type":"hello"}
     {"id":"0","messages":[{"role":"system","content":"be brief"},{"role":"user","content":[{"type":"text","text":"what is"},{"type":"image","mime":"image/png","data":"aGk="}]},{"role":"assistant","content":"","tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":"{\"at\":1}"}}]},{"role":"tool","content":"4","tool_call_id":"c1"}],"progress":true}
@@ -107,7 +107,7 @@ async fn only_a_short_answer_that_nobody_wants_streamed_comes_in_one_piece() {
 async fn a_request_that_no_daemon_takes_is_not_sent() {
     let upstream = daemon([says(vec![done("")])]).await;
     let messages = vec![Message { role: Role::User, content: "x".repeat(64 << 20).into() }];
-    let refused = engine(&upstream).generate(Resolved { messages, ..question(true) }).await;
+    let refused = engine(&upstream).generate(Resolved { messages: messages.into(), ..question(true) }).await;
     assert_eq!(
         refused.err().expect("it is too long"),
         GenerateError::InvalidRequest("the request exceeds 67108864 bytes".into())

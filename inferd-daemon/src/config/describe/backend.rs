@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::super::{BackendConfig, DaemonAddress, EngineConfig, HttpKind, KeepAlive, Timeouts};
+use super::super::{BackendConfig, DaemonAddress, EngineConfig, HttpKind, Timeouts};
 use super::key;
 use super::page::Page;
 
@@ -47,13 +47,10 @@ fn engine(page: &mut Page, engine: &EngineConfig) {
         }
         EngineConfig::Http(http) => {
             page.text("base_url", &http.base_url);
-            match &http.kind {
-                HttpKind::Ollama { keep_alive: Some(KeepAlive::Span(span)) } => page.text("keep_alive", span),
-                HttpKind::Ollama { keep_alive: Some(KeepAlive::Seconds(seconds)) } => {
-                    page.line("keep_alive", *seconds);
-                }
-                HttpKind::Ollama { keep_alive: None } => page.note("no keep_alive: as it does by itself"),
-                HttpKind::OpenAi | HttpKind::Anthropic => {}
+            match (&http.keep_alive, http.kind) {
+                (Some(span), _) => page.text("keep_alive", span),
+                (None, HttpKind::Ollama) => page.note("no keep_alive: as it does by itself"),
+                (None, HttpKind::OpenAi | HttpKind::Anthropic) => {}
             }
             key(page, http.key.as_ref(), "api_key_file");
             timeouts(page, &http.timeouts);

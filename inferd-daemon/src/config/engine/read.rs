@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use super::super::error::ConfigError;
 use super::super::read::{COUNT_MAX, key_source};
 use super::super::section::{SECONDS_MAX, Section};
-use super::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, KeepAlive, Timeouts};
+use super::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
 
 const MOCK: &str = "mock";
 const OPENAI: &str = "openai";
@@ -49,10 +49,7 @@ pub(in super::super) fn engine(section: &Section<'_>) -> Result<EngineConfig, Co
         MOCK => mock,
         OPENAI => |section| http(section, HttpKind::OpenAi, None),
         ANTHROPIC => |section| http(section, HttpKind::Anthropic, Some("https://api.anthropic.com")),
-        OLLAMA => |section| {
-            let keep_alive = keep_alive(section)?;
-            http(section, HttpKind::Ollama { keep_alive }, Some("http://127.0.0.1:11434"))
-        },
+        OLLAMA => |section| http(section, HttpKind::Ollama, Some("http://127.0.0.1:11434")),
         INFERD => inferd,
         "sampling" => return Err(section.wrong("kind", "kind `sampling` is not served by this version")),
         _ => return Err(section.wrong("kind", format!("expected {}", list(&[&[MOCK], REMOTE].concat())))),
@@ -96,8 +93,13 @@ fn http(section: &Section<'_>, kind: HttpKind, usual_url: Option<&str>) -> Resul
             return Err(section.wrong("base_url", reason));
         }
     };
-    let (key, timeouts) = (key_source(section, "api_key_file")?, timeouts(section)?);
-    Ok(EngineConfig::Http(HttpConfig { kind, base_url, key, timeouts }))
+    Ok(EngineConfig::Http(HttpConfig {
+        kind,
+        base_url,
+        key: key_source(section, "api_key_file")?,
+        keep_alive: keep_alive(section)?,
+        timeouts: timeouts(section)?,
+    }))
 }
 
 fn inferd(section: &Section<'_>) -> Result<EngineConfig, ConfigError> {
@@ -165,18 +167,18 @@ fn is_host_and_port(text: &str) -> bool {
     is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-fn keep_alive(section: &Section<'_>) -> Result<Option<KeepAlive>, ConfigError> {
+fn keep_alive(section: &Section<'_>) -> Result<Option<String>, ConfigError> {
     const EXPECTED: &str =
         "expected seconds, or a span as Ollama writes it: \"5m\", \"1h30m\", \"-1s\" for ever";
     if section.holds_whole("keep_alive") {
         #[expect(clippy::cast_possible_truncation, reason = "a year in seconds")]
         let most = SECONDS_MAX as i64;
-        return Ok(section.whole("keep_alive", -1..=most)?.map(KeepAlive::Seconds));
+        let seconds: Option<i64> = section.whole("keep_alive", -1..=most)?;
+        return Ok(seconds.map(|seconds| format!("{seconds}s")));
     }
     match section.text("keep_alive")? {
-        Some(span) if is_span(&span) => Ok(Some(KeepAlive::Span(span))),
-        Some(_) => Err(section.wrong("keep_alive", EXPECTED)),
-        None => Ok(None),
+        Some(span) if !is_span(&span) => Err(section.wrong("keep_alive", EXPECTED)),
+        span => Ok(span),
     }
 }
 

@@ -34,7 +34,7 @@ impl Reloads {
     pub(crate) async fn next(&mut self) {
         if self.0.recv().await.is_none() {
             // The runtime has stopped listening for it: there will be no other.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -33,6 +33,6 @@ impl Reloads {
     }
 
     pub(crate) async fn next(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -1,5 +1,4 @@
-//! A model server nobody here wrote: llama.cpp behind the built daemon. `tests/run` starts it and says where it is.
-#![cfg(unix)]
+//! A model server nobody here wrote: llama.cpp behind the built daemon.
 
 use anyhow::{Context, Result};
 use inferd_engine::Backend;
@@ -9,9 +8,7 @@ use inferd_proto::EmbedRequest;
 use inferd_tests::{Daemon, LineClient};
 use serde_json::{Value, json};
 
-fn llama_url() -> Result<String> {
-    std::env::var("INFERD_TEST_LLAMA_URL").context("INFERD_TEST_LLAMA_URL is not set: run tests/run")
-}
+use crate::{llama_url, with};
 
 async fn daemon() -> Result<Daemon> {
     let base_url = llama_url()?;
@@ -27,17 +24,13 @@ async fn daemon() -> Result<Daemon> {
 }
 
 async fn ask(client: &mut LineClient, more: Value) -> Result<Vec<Value>> {
-    let mut request = json!({
+    let request = json!({
         "id": "r",
         "messages": [{"role": "user", "content": "hello wörld"}],
         "temperature": 0,
         "max_tokens": 200,
     });
-    for (key, value) in more.as_object().into_iter().flatten() {
-        request[key] = value.clone();
-    }
-    client.send(&request).await?;
-    client.answer().await
+    client.ask(&with(request, more)).await
 }
 
 fn streamed(frames: &[Value]) -> String {
