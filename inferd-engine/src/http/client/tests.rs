@@ -1,3 +1,5 @@
+mod waking;
+
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
