@@ -1,13 +1,9 @@
-use std::future::poll_fn;
 use std::net::Ipv4Addr;
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,6 +11,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
 use crate::http::tls::trusting;
+
+mod wakes;
 
 /// A server for `localhost` whose certificate the authority beside this file has signed. It answers every request
 /// with the number of requests its connection has carried.
@@ -108,68 +106,76 @@ async fn a_body_beyond_the_limit_is_not_held() {
     assert!(matches!(body.read(0).await, Err(HttpError::TooLarge(0))));
 }
 
+/// How long a condition that must come may take before the test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// More than any buffer on the way holds.
+const BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Reads the head of a request, and what comes along with it.
+async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+    }
+    request
+}
+
 #[tokio::test]
-async fn whoever_waits_is_woken_once_for_each_piece_that_comes_alone() {
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+async fn a_server_may_refuse_what_it_has_not_read() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (awaited, mut next) = mpsc::channel(1);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
-        for piece in std::iter::once(HEAD).chain(std::iter::repeat(b"5\r\npiece\r\n".as_slice())) {
-            let Some(()) = next.recv().await else { return };
-            stream.write_all(piece).await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()), &[]);
+    let refuse = async {
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_head(&mut stream).await;
+            let answer = "HTTP/1.1 413 Too Much\r\ncontent-length: 8\r\n\r\ntoo much";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            held.push(stream);
         }
-    });
-
-    let client =
-        Client::new(Origin::parse(&format!("http://127.0.0.1:{port}"), "").unwrap(), Duration::from_secs(5));
-    assert_eq!(get(&client).await.unwrap(), b"");
+        held
+    };
     let (target, headers) = (Uri::from_static("/"), client.headers());
-    let ask = Ask { method: Method::GET, target: &target, headers: &headers, body: Bytes::new() };
-    let mut answer = pin!(client.send(ask));
-    let (answer, woken) = watched(&awaited, |cx| answer.as_mut().poll(cx)).await;
-    assert_eq!(woken, 1);
-    let mut body = answer.unwrap().body;
-    for _ in 0..3 {
-        let (piece, woken) = watched(&awaited, |cx| body.poll_chunk(cx)).await;
-        assert_eq!(piece.unwrap().unwrap(), "piece");
-        assert_eq!(woken, 1);
-    }
-}
-
-/// Says that it waits once it does; what came, and how often the task was woken for it.
-async fn watched<T>(
-    waits: &mpsc::Sender<()>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> (T, usize) {
-    let mut task: Option<Arc<Woken>> = None;
-    let came = poll_fn(|cx| {
-        if let Some(task) = &task {
-            return poll(&mut Context::from_waker(&Arc::clone(task).into()));
+    let ask = || Ask {
+        method: Method::POST,
+        target: &target,
+        headers: &headers,
+        body: vec![b'x'; BODY_BYTES].into(),
+    };
+    let asking = async {
+        for _ in 0..2 {
+            let answer = client.send(ask()).await.unwrap();
+            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!(answer.body.read(100).await.unwrap(), b"too much");
         }
-        let first = task.insert(Arc::new(Woken { times: AtomicUsize::new(0), task: cx.waker().clone() }));
-        assert!(poll(&mut Context::from_waker(&Arc::clone(first).into())).is_pending());
-        waits.try_send(()).unwrap();
-        Poll::Pending
-    });
-    let came = came.await;
-    (came, task.unwrap().times.load(Ordering::Relaxed))
+    };
+    let both = timeout(PATIENCE, async { tokio::join!(refuse, asking) });
+    both.await.expect("neither waits for the other");
 }
 
-/// Passes on that something came, and counts.
-struct Woken {
-    times: AtomicUsize,
-    task: Waker,
-}
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.times.fetch_add(1, Ordering::Relaxed);
-        self.task.wake_by_ref();
-    }
+#[tokio::test]
+async fn an_interim_answer_does_not_end_the_request() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()), &[]);
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let request = read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.unwrap();
+        let head = request.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let mut rest = vec![0; BODY_BYTES - (request.len() - head)];
+        stream.read_exact(&mut rest).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        String::from_utf8(request[..head].to_vec()).unwrap()
+    };
+    let (target, headers) = (Uri::from_static("/v1/chat"), client.headers());
+    let ask =
+        Ask { method: Method::POST, target: &target, headers: &headers, body: vec![b'x'; BODY_BYTES].into() };
+    let both = timeout(PATIENCE, async { tokio::join!(serve, client.send(ask)) });
+    let (head, answer) = both.await.expect("neither waits for the other");
+    assert_eq!(answer.unwrap().body.read(100).await.unwrap(), b"ok");
+    let (host, version) = (listener.local_addr().unwrap(), env!("CARGO_PKG_VERSION"));
+    let expected = format!(
+        "POST /v1/chat HTTP/1.1\r\nhost: {host}\r\nuser-agent: inferd/{version}\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
+    );
+    assert_eq!(head, expected);
 }
