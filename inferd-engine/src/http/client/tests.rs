@@ -1,5 +1,3 @@
-mod waking;
-
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +11,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
 use crate::http::tls::trusting;
+
+mod wakes;
 
 /// A server for `localhost` whose certificate the authority beside this file has signed. It answers every request
 /// with the number of requests its connection has carried.
