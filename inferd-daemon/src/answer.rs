@@ -163,7 +163,7 @@ async fn turn<'g>(
 
 /// Passes the answer on, event by event, and settles with its lane.
 async fn stream(
-    mut tokens: Tokens<'_>,
+    mut tokens: Tokens,
     mut permit: Permit<'_>,
     received: Instant,
     replies: &mut impl Replies,

@@ -11,8 +11,10 @@
 mod account;
 mod estimate;
 mod fair;
+mod limits;
 mod place;
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,34 +27,10 @@ use account::{Account, Accounts};
 pub use account::{Client, ClientKey};
 use estimate::ServiceTime;
 use fair::FairQueue;
+use limits::InForce;
+pub use limits::Limits;
 pub use place::{Permit, Place};
 use place::{Slot, Waiting};
-
-/// How much may run, and how much may wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests running at once; 0 counts as 1.
-    pub active: usize,
-    /// Requests waiting at once.
-    pub queue_depth: usize,
-    /// Places one client keeps when the queue is full and another arrives.
-    pub per_client_queue: usize,
-    /// Time after which a waiting request rises one band.
-    pub ageing: Duration,
-}
-
-impl Limits {
-    /// These limits with the default share of a client (half the depth, at least 1) and ageing (30 s).
-    #[must_use]
-    pub fn new(active: usize, queue_depth: usize) -> Self {
-        Self {
-            active,
-            queue_depth,
-            per_client_queue: (queue_depth / 2).max(1),
-            ageing: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Why a request does not get in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +57,7 @@ pub struct Admission(Arc<Gate>);
 
 #[derive(Debug)]
 struct Gate {
-    limits: Limits,
+    limits: InForce,
     /// Running in the upper half, waiting in the lower: one word, so that the uncontended path is one exchange.
     counts: AtomicU64,
     queue: Mutex<Contended>,
@@ -91,9 +69,12 @@ struct Gate {
 /// What only a request that has to wait needs.
 #[derive(Debug, Default)]
 struct Contended {
-    waiting: FairQueue<oneshot::Sender<Result<Slot, Refused>>>,
+    waiting: FairQueue<Turn>,
     accounts: Accounts,
 }
+
+/// Where a waiter hears that its turn has come, or that it has to give way.
+type Turn = oneshot::Sender<Result<Slot, Refused>>;
 
 impl Admission {
     /// A gate for `active_permits` running requests (0 counts as 1) and `queue_depth` waiting ones.
@@ -111,19 +92,20 @@ impl Admission {
     /// A gate with these limits. Counts past `u32::MAX` count as that.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        let within = |count: usize| count.min(u32::MAX as usize);
-        let limits = Limits {
-            active: within(limits.active.max(1)),
-            queue_depth: within(limits.queue_depth),
-            ..limits
-        };
         Self(Arc::new(Gate {
-            limits,
+            limits: InForce::new(limits),
             counts: AtomicU64::new(0),
             queue: Mutex::default(),
             moved: Notify::new(),
             service_time: ServiceTime::default(),
         }))
+    }
+
+    /// Goes by `limits` from here on. Of more slots those who wait get theirs at once; where there are fewer, whoever runs
+    /// finishes first, and so does whoever has a place in a queue that has become too small for it.
+    pub fn reconfigure(&self, limits: Limits) {
+        self.0.limits.set(limits);
+        self.0.fill(Instant::now());
     }
 
     /// The account of a client, which all its connections share.
@@ -165,10 +147,10 @@ impl Admission {
         self.0.expected_wait(0).max(RETRY_AFTER_MIN)
     }
 
-    /// The limits it was made with.
+    /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.0.limits
+        self.0.limits.all()
     }
 
     /// Clients with a connection.
@@ -194,7 +176,7 @@ impl Gate {
 
     fn state(&self) -> QueueState {
         let (running, waiting) = split(self.counts.load(Ordering::Acquire));
-        QueueState { running, waiting, capacity: self.limits.queue_depth }
+        QueueState { running, waiting, capacity: self.limits.queue_depth() }
     }
 
     /// Takes a slot if one is free and nobody waits for it.
@@ -202,7 +184,7 @@ impl Gate {
         self.counts
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
                 let (running, waiting) = split(counts);
-                (waiting == 0 && running < self.limits.active).then_some(counts + RUNNING)
+                (waiting == 0 && running < self.limits.active()).then_some(counts + RUNNING)
             })
             .is_ok()
     }
@@ -211,8 +193,8 @@ impl Gate {
     /// under load, for which nobody need wait for the lock.
     fn is_closed_to(&self, account: &Account) -> bool {
         let (running, waiting) = split(self.counts.load(Ordering::Acquire));
-        let no_claim = self.limits.queue_depth == 0 || account.places() >= self.limits.per_client_queue;
-        no_claim && running >= self.limits.active && waiting >= self.limits.queue_depth
+        let no_claim = self.limits.queue_depth() == 0 || account.places() >= self.limits.per_client_queue();
+        no_claim && running >= self.limits.active() && waiting >= self.limits.queue_depth()
     }
 
     /// Takes a slot (true) or counts one more as waiting, in one step: a slot freed before it is taken here, one freed
@@ -220,7 +202,7 @@ impl Gate {
     fn run_or_wait(&self) -> bool {
         let runs = |counts| {
             let (running, waiting) = split(counts);
-            waiting == 0 && running < self.limits.active
+            waiting == 0 && running < self.limits.active()
         };
         let before = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
             Some(counts + if runs(counts) { RUNNING } else { WAITING })
@@ -238,22 +220,24 @@ impl Gate {
         let mut queue = self.lock();
         if let Some(limit) = request.max_wait.into_iter().chain(request.deadline).min() {
             queue.lift(account);
-            let ahead = queue.waiting.ahead_of(account, request.priority, now, self.limits.ageing);
+            let ahead = queue.waiting.ahead_of(account, request.priority, now, self.limits.ageing());
             let wait = self.expected_wait(ahead);
             if wait > limit {
                 return Err(Refused::TooLate { wait_ms: millis(wait) });
             }
         }
         let mut gave_way = None;
-        if queue.waiting.len() < self.limits.queue_depth {
-            if self.run_or_wait() {
+        match queue.waiting.len().cmp(&self.limits.queue_depth()) {
+            Less if self.run_or_wait() => {
                 return Ok(Place::Ready(Permit::new(self, account, cost, now)));
             }
-        } else {
-            gave_way = queue.waiting.give_way(account, self.limits.per_client_queue);
-            if gave_way.is_none() {
-                return Err(self.queue_full());
+            Less => {}
+            Equal => {
+                let newest = queue.waiting.give_way(account, self.limits.per_client_queue());
+                gave_way = Some(newest.ok_or_else(|| self.queue_full())?);
             }
+            // The queue has become smaller than what waits in it: that keeps its places.
+            Greater => return Err(self.queue_full()),
         }
         queue.lift(account);
         let (turn, comes) = oneshot::channel();
@@ -267,29 +251,37 @@ impl Gate {
         Ok(Place::Waiting(Waiting { gate: self, account, spot, comes }))
     }
 
-    /// Gives a freed slot to the next in line, or back.
+    /// Gives a slot back, and what is free then to the next in line.
     fn release(self: &Arc<Self>, now: Instant) {
-        let given_back = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-            (split(counts).1 == 0).then(|| counts - RUNNING)
-        });
-        if given_back.is_ok() {
-            return;
+        let before = self.counts.fetch_sub(RUNNING, Ordering::AcqRel);
+        if split(before).1 > 0 {
+            self.fill(now);
         }
-        let mut queue = self.lock();
-        let next = queue.waiting.pop(now, self.limits.ageing);
-        self.counts.fetch_sub(if next.is_some() { WAITING } else { RUNNING }, Ordering::AcqRel);
-        drop(queue);
-        if let Some(next) = next {
-            let slot = Slot::new(Arc::clone(self), next.account, next.cost, now);
-            // A receiver that is gone hands the slot back, and dropping it wakes the one after.
-            drop(next.payload.send(Ok(slot)));
+    }
+
+    /// Gives free slots to those who wait, in their order.
+    fn fill(self: &Arc<Self>, now: Instant) {
+        // Sent without the lock: a receiver that is gone hands its slot back, and that fills it again.
+        while let Some((turn, slot)) = self.next_turn(now) {
+            drop(turn.send(Ok(slot)));
             self.moved.notify_waiters();
         }
     }
 
+    /// Takes the next in line out of the queue, with a slot for it, if one is free.
+    fn next_turn(self: &Arc<Self>, now: Instant) -> Option<(Turn, Slot)> {
+        let mut queue = self.lock();
+        // While somebody waits nobody takes a slot but under this lock: what is free here stays free.
+        if split(self.counts.load(Ordering::Acquire)).0 >= self.limits.active() {
+            return None;
+        }
+        let next = queue.waiting.pop(now, self.limits.ageing())?;
+        self.counts.fetch_add(RUNNING - WAITING, Ordering::AcqRel);
+        Some((next.payload, Slot::new(Arc::clone(self), next.account, next.cost, now)))
+    }
     /// How long a request with `ahead` others before it waits for its slot.
     fn expected_wait(&self, ahead: usize) -> Duration {
-        self.service_time.wait(ahead + 1, self.limits.active)
+        self.service_time.wait(ahead + 1, self.limits.active())
     }
 
     #[cold]

@@ -13,16 +13,15 @@ mod budget;
 mod lane;
 mod ticket;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use inferd_engine::{Backend, GenerateError};
 use inferd_proto::Model;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use budget::RetryBudget;
-use lane::Lane;
+use lane::{Bell, Lane};
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
 pub use lane::{LaneConfig, LaneState};
@@ -56,15 +55,15 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The lanes of a daemon.
 pub struct Router {
-    lanes: Vec<Lane>,
-    /// Signalled when a request leaves a lane that has a limit.
-    left: Arc<Notify>,
+    /// Ordered by priority. Swapped whole; the lock is held for a look, never for a wait.
+    lanes: RwLock<Arc<[Arc<Lane>]>>,
+    bell: Arc<Bell>,
     budget: Mutex<RetryBudget>,
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("lanes", &self.lanes).finish_non_exhaustive()
+        f.debug_struct("Router").field("lanes", &self.lanes()).finish_non_exhaustive()
     }
 }
 
@@ -78,11 +77,33 @@ impl Router {
     /// One lane a backend, each with its own configuration.
     #[must_use]
     pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
-        let left = Arc::new(Notify::new());
-        let lane = |(backend, config)| Lane::new(backend, config, Arc::clone(&left));
+        let router =
+            Self { lanes: RwLock::new(Arc::new([])), bell: Arc::default(), budget: Mutex::default() };
+        router.reconfigure(lanes);
+        router
+    }
+
+    /// Replaces the lanes. Requests that run finish on the lanes they hold; those that are not routed yet, and those that
+    /// have to move on, take the new ones. A lane of the same name and the same backend (the same `Arc`) stays what it
+    /// is, with its breaker's state, its requests and what was learnt of it, under its new configuration.
+    pub fn reconfigure(&self, lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) {
+        let lanes: Vec<_> = lanes.into_iter().collect();
+        let mut current = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        let lane = |(backend, config): (Arc<dyn Backend>, LaneConfig)| {
+            let before = current.iter().find(|lane| lane.is_of(&backend));
+            Arc::new(match before {
+                Some(before) => before.reconfigured(config),
+                None => Lane::new(backend, config, Arc::clone(&self.bell)),
+            })
+        };
         let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
-        lanes.sort_by_key(Lane::priority);
-        Self { lanes, left, budget: Mutex::default() }
+        lanes.sort_by_key(|lane| lane.priority());
+        let limited = lanes.iter().any(|lane| lane.is_limited());
+        let replaced = std::mem::replace(&mut *current, lanes.into());
+        drop(current);
+        // What is let go of with the last of its lanes is let go of without the lock.
+        drop(replaced);
+        self.bell.lanes_changed(limited);
     }
 
     /// Picks a lane for a request that names `model`, or names none. Waits while every lane that could take it is at
@@ -91,7 +112,7 @@ impl Router {
     /// # Errors
     /// [`RouteError::ModelNotFound`] or [`RouteError::Shut`].
     pub async fn route(&self, model: Option<&str>, now: Instant) -> Result<Ticket<'_>, RouteError> {
-        if self.lanes.len() > 1 {
+        if self.look_in().len() > 1 {
             self.budget().deposit();
         }
         let lane = self.pick(model, &[], now).await?;
@@ -101,72 +122,90 @@ impl Router {
     /// Whether every backend is ready.
     #[must_use]
     pub fn all_ready(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.backend().ready())
+        self.lanes().iter().all(|lane| lane.backend().ready())
     }
 
     /// What each lane serves.
     #[must_use]
     pub fn models(&self) -> Vec<Model> {
-        self.lanes.iter().flat_map(Lane::models).collect()
+        self.lanes().iter().flat_map(|lane| lane.models()).collect()
     }
 
     /// Where each lane stands.
     #[must_use]
     pub fn state(&self) -> Vec<LaneState> {
         let now = Instant::now();
-        self.lanes.iter().map(|lane| lane.state(now)).collect()
+        self.lanes().iter().map(|lane| lane.state(now)).collect()
     }
 
     /// Asks each lane that was configured without models for its list.
     pub async fn learn_models(&self) {
-        futures_util::future::join_all(self.lanes.iter().map(Lane::learn_models)).await;
+        let lanes = self.lanes();
+        futures_util::future::join_all(lanes.iter().map(|lane| lane.learn_models())).await;
     }
 
     /// The backends, in the order they are tried.
-    pub fn backends(&self) -> impl Iterator<Item = &Arc<dyn Backend>> {
-        self.lanes.iter().map(Lane::backend)
+    #[must_use]
+    pub fn backends(&self) -> Vec<Arc<dyn Backend>> {
+        self.lanes().iter().map(|lane| Arc::clone(lane.backend())).collect()
+    }
+
+    /// The lanes as they are now.
+    fn lanes(&self) -> Arc<[Arc<Lane>]> {
+        Arc::clone(&self.look_in())
+    }
+
+    fn look_in(&self) -> RwLockReadGuard<'_, Arc<[Arc<Lane>]>> {
+        // Whoever writes replaces the whole at once: there is nothing half done to be found.
+        self.lanes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a lane beside `using` and those in `tried`.
+    fn has_other(&self, tried: &[Arc<Lane>], using: &Lane) -> bool {
+        self.look_in().iter().any(|lane| !lane.is(using) && is_untried(lane, tried))
     }
 
     /// The best lane for `model` that is not in `tried`. Waits for one that is at its limit.
-    async fn pick<'r>(
-        &'r self,
+    async fn pick(
+        &self,
         model: Option<&str>,
-        tried: &[&'r Lane],
+        tried: &[Arc<Lane>],
         now: Instant,
-    ) -> Result<lane::Use<'r>, RouteError> {
+    ) -> Result<lane::Use, RouteError> {
         if let Some(used) = self.look(model, tried, now)? {
             return Ok(used);
         }
         loop {
             // From here on no lane is left unnoticed between the look and the wait.
-            let left = self.left.notified();
+            let rung = self.bell.rung();
             if let Some(used) = self.look(model, tried, Instant::now())? {
                 return Ok(used);
             }
-            left.await;
+            rung.await;
         }
     }
 
     /// One look at the lanes: first by priority, then the less loaded of two at random. `None`: all that could take the
     /// request are at their limits.
-    fn look<'r>(
-        &'r self,
+    fn look(
+        &self,
         model: Option<&str>,
-        tried: &[&'r Lane],
+        tried: &[Arc<Lane>],
         now: Instant,
-    ) -> Result<Option<lane::Use<'r>>, RouteError> {
-        if let [only] = self.lanes.as_slice()
+    ) -> Result<Option<lane::Use>, RouteError> {
+        let lanes = self.look_in();
+        if let [only] = &**lanes
             && tried.is_empty()
             && only.serves(model)
             && let Some(used) = only.admit(now)
         {
             return Ok(Some(used));
         }
-        let serving = || self.lanes.iter().filter(|lane| lane.serves(model));
-        let untried = |lane: &&Lane| !tried.iter().any(|other| std::ptr::eq(*lane, *other));
+        let serving = || lanes.iter().filter(|lane| lane.serves(model));
+        let untried = |lane: &&Arc<Lane>| is_untried(lane, tried);
         let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
         let any_ready = open().any(|lane| lane.backend().ready());
-        let fit = |lane: &&Lane| lane.has_room() && (!any_ready || lane.backend().ready());
+        let fit = |lane: &&Arc<Lane>| lane.has_room() && (!any_ready || lane.backend().ready());
         // A better group that is at its limit is worth a worse one, never a failure.
         while let Some(lane) = Self::less_loaded(open().filter(fit)) {
             if let Some(used) = lane.admit(now) {
@@ -185,10 +224,10 @@ impl Router {
     }
 
     /// Of the first priority group among `lanes`: the less loaded of two taken at random.
-    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Lane>) -> Option<&'l Lane> {
+    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Arc<Lane>>) -> Option<&'l Arc<Lane>> {
         let mut lanes = lanes.peekable();
         let group = lanes.peek()?.priority();
-        let mut pair: [Option<&Lane>; 2] = [None, None];
+        let mut pair: [Option<&Arc<Lane>>; 2] = [None, None];
         // Reservoir sampling of two.
         for (seen, lane) in lanes.take_while(|lane| lane.priority() == group).enumerate() {
             let at = if seen < 2 { seen } else { fastrand::usize(..=seen) };
@@ -205,6 +244,10 @@ impl Router {
     fn budget(&self) -> std::sync::MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_untried(lane: &Lane, tried: &[Arc<Lane>]) -> bool {
+    !tried.iter().any(|other| lane.is(other))
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl<'g> Waiting<'g> {
     fn position(&self) -> Option<u32> {
         let queue = self.gate.lock();
         let position =
-            queue.waiting.position(self.account, self.spot, Instant::now(), self.gate.limits.ageing)?;
+            queue.waiting.position(self.account, self.spot, Instant::now(), self.gate.limits.ageing())?;
         u32::try_from(position).ok()
     }
 }

@@ -8,6 +8,7 @@ mod fairness;
 mod law;
 mod leaving;
 mod positions;
+mod reconfiguring;
 mod refusal;
 mod threads;
 

@@ -42,7 +42,7 @@ impl Default for BreakerConfig {
     }
 }
 
-/// The longest rest a lane is given, whatever it asks for.
+/// The longest rest a lane is given, whatever it asks for or is configured to take.
 const REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where a breaker stands.
@@ -102,8 +102,8 @@ enum State {
 pub struct Breaker {
     config: BreakerConfig,
     state: State,
-    /// How long it stays shut the next time.
-    cooldown: Duration,
+    /// Probes that failed in a row: each doubles the cooldown.
+    failed_probes: u32,
     /// Counts changes of state, to know stragglers by.
     epoch: u64,
 }
@@ -112,12 +112,12 @@ impl Breaker {
     /// A passing breaker.
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        Self {
-            config,
-            state: State::Passing { failures: VecDeque::new() },
-            cooldown: config.cooldown,
-            epoch: 0,
-        }
+        Self { config, state: State::Passing { failures: VecDeque::new() }, failed_probes: 0, epoch: 0 }
+    }
+
+    /// Goes by `config` from here on. Where it stands, what it has counted and a cooldown under way stay.
+    pub fn reconfigure(&mut self, config: BreakerConfig) {
+        self.config = config;
     }
 
     /// Where it stands.
@@ -174,30 +174,33 @@ impl Breaker {
                 let window = self.config.window;
                 failures.retain(|&failed| now.saturating_duration_since(failed) < window);
                 if failures.len() >= self.config.failures {
-                    self.shut(now, self.cooldown, jitter);
+                    self.shut(now, jitter);
                 }
             }
             (State::Probing, Outcome::Served) => {
-                self.cooldown = self.config.cooldown;
+                self.failed_probes = 0;
                 self.enter(State::Passing { failures: VecDeque::new() });
             }
             (State::Probing, Outcome::Failed) => {
-                self.cooldown = (self.cooldown * 2).min(self.config.cooldown_max);
-                self.shut(now, self.cooldown, jitter);
+                self.failed_probes = self.failed_probes.saturating_add(1);
+                self.shut(now, jitter);
             }
             (State::Probing, Outcome::Abandoned) => self.enter(State::Shut { until: now }),
             (State::Passing { .. } | State::Probing, Outcome::Rest(Some(asked))) => {
                 self.enter(State::Shut { until: now + asked.min(REST_MAX) });
             }
             (State::Passing { .. } | State::Probing, Outcome::Rest(None)) => {
-                self.shut(now, self.cooldown, jitter);
+                self.shut(now, jitter);
             }
             (State::Passing { .. }, Outcome::Abandoned) => {}
             (State::Shut { .. }, _) => unreachable!("no pass of the epoch in which a breaker is shut exists"),
         }
     }
 
-    fn shut(&mut self, now: Instant, cooldown: Duration, jitter: f64) {
+    fn shut(&mut self, now: Instant, jitter: f64) {
+        let BreakerConfig { cooldown, cooldown_max, .. } = self.config;
+        let doubled = cooldown.saturating_mul(2u32.saturating_pow(self.failed_probes));
+        let cooldown = doubled.min(cooldown_max.max(cooldown)).min(REST_MAX);
         self.enter(State::Shut { until: now + cooldown.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0) });
     }
 

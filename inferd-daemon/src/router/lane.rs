@@ -1,7 +1,7 @@
 //! A lane: one configured backend with its breaker, its own limit, and what it serves.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use inferd_engine::Backend;
 use inferd_proto::Model;
 use serde::Serialize;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
@@ -59,12 +60,43 @@ pub(super) struct Lane {
     name: String,
     backend: Arc<dyn Backend>,
     config: LaneConfig,
+    record: Arc<Record>,
+    bell: Arc<Bell>,
+}
+
+/// Tells those who wait that a lane may have room. All lanes of a router share it.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    /// Whether any lane has a limit: where none has, nobody waits.
+    limited: AtomicBool,
+    rung: Notify,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        if self.limited.load(Ordering::Acquire) {
+            self.rung.notify_waiters();
+        }
+    }
+
+    /// Rings whatever was before: the lanes are others now.
+    pub(super) fn lanes_changed(&self, limited: bool) {
+        self.limited.store(limited, Ordering::Release);
+        self.rung.notify_waiters();
+    }
+
+    /// Resolves when it is rung after this call.
+    pub(super) fn rung(&self) -> Notified<'_> {
+        self.rung.notified()
+    }
+}
+
+/// What is known of a lane from its use; it outlives a change of the lane's configuration.
+struct Record {
     /// What the backend said it serves.
     learnt: RwLock<Vec<String>>,
     breaker: Mutex<Breaker>,
     in_flight: AtomicUsize,
-    /// The router's: signalled when a request leaves a lane that has a limit.
-    left: Arc<Notify>,
     first_token_us: AtomicU64,
 }
 
@@ -75,17 +107,36 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lane {
-    pub(super) fn new(backend: Arc<dyn Backend>, config: LaneConfig, left: Arc<Notify>) -> Self {
-        Self {
-            name: backend.name().to_owned(),
-            backend,
-            breaker: Mutex::new(Breaker::new(config.breaker)),
-            config,
+    pub(super) fn new(backend: Arc<dyn Backend>, config: LaneConfig, bell: Arc<Bell>) -> Self {
+        let record = Arc::new(Record {
             learnt: RwLock::default(),
+            breaker: Mutex::new(Breaker::new(config.breaker)),
             in_flight: AtomicUsize::new(0),
-            left,
             first_token_us: AtomicU64::new(0),
+        });
+        Self { name: backend.name().to_owned(), backend, config, record, bell }
+    }
+
+    /// This lane under another configuration. What was begun on it counts for both.
+    pub(super) fn reconfigured(&self, config: LaneConfig) -> Self {
+        self.breaker().reconfigure(config.breaker);
+        Self {
+            name: self.name.clone(),
+            backend: Arc::clone(&self.backend),
+            config,
+            record: Arc::clone(&self.record),
+            bell: Arc::clone(&self.bell),
         }
+    }
+
+    /// Whether it is the lane of this very backend.
+    pub(super) fn is_of(&self, backend: &Arc<dyn Backend>) -> bool {
+        Arc::ptr_eq(&self.backend, backend) && self.name == backend.name()
+    }
+
+    /// Whether both are the same lane, be it under another configuration.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.record, &other.record)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -114,7 +165,7 @@ impl Lane {
 
     fn with_models<R>(&self, look: impl FnOnce(&[String]) -> R) -> R {
         if self.config.models.is_empty() {
-            look(&self.learnt.read().unwrap_or_else(PoisonError::into_inner))
+            look(&self.record.learnt.read().unwrap_or_else(PoisonError::into_inner))
         } else {
             look(&self.config.models)
         }
@@ -140,18 +191,22 @@ impl Lane {
             return;
         }
         match self.backend.models().await {
-            Ok(models) => *self.learnt.write().unwrap_or_else(PoisonError::into_inner) = models,
+            Ok(models) => *self.record.learnt.write().unwrap_or_else(PoisonError::into_inner) = models,
             Err(error) => tracing::warn!(lane = self.name, %error, "cannot list the models of a lane"),
         }
     }
 
     /// What decides between two lanes: requests in flight, then recent time to the first token.
     pub(super) fn load(&self) -> (usize, u64) {
-        (self.in_flight.load(Ordering::Relaxed), self.first_token_us.load(Ordering::Relaxed))
+        (self.record.in_flight.load(Ordering::Relaxed), self.record.first_token_us.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.config.concurrency.is_some()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.config.concurrency.is_none_or(|limit| self.in_flight.load(Ordering::Acquire) < limit)
+        self.config.concurrency.is_none_or(|limit| self.record.in_flight.load(Ordering::Acquire) < limit)
     }
 
     pub(super) fn would_admit(&self, now: Instant) -> bool {
@@ -163,15 +218,16 @@ impl Lane {
     }
 
     /// Begins a use of the lane, if it has room and its breaker lets it pass.
-    pub(super) fn admit(&self, now: Instant) -> Option<Use<'_>> {
+    pub(super) fn admit(self: &Arc<Self>, now: Instant) -> Option<Use> {
         let limit = self.config.concurrency.unwrap_or(usize::MAX);
-        self.in_flight
+        self.record
+            .in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
                 (running < limit).then_some(running + 1)
             })
             .ok()?;
         match self.breaker().admit(now) {
-            Some(pass) => Some(Use { lane: self, pass, began: now, settled: false }),
+            Some(pass) => Some(Use { lane: Arc::clone(self), pass, began: now, settled: false }),
             None => {
                 self.leave();
                 None
@@ -180,10 +236,8 @@ impl Lane {
     }
 
     fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        if self.config.concurrency.is_some() {
-            self.left.notify_waiters();
-        }
+        self.record.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.bell.ring();
     }
 
     pub(super) fn state(&self, now: Instant) -> LaneState {
@@ -198,23 +252,24 @@ impl Lane {
             },
             rests_ms: breaker.rests_for(now).map(|rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)),
             ready: self.backend.ready(),
-            running: self.in_flight.load(Ordering::Relaxed),
+            running: self.record.in_flight.load(Ordering::Relaxed),
             models: self.model_names(),
-            first_token_ms: Duration::from_micros(self.first_token_us.load(Ordering::Relaxed)).as_secs_f64()
+            first_token_ms: Duration::from_micros(self.record.first_token_us.load(Ordering::Relaxed))
+                .as_secs_f64()
                 * 1e3,
         }
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One use of a lane. Dropped unsettled, it was abandoned.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Use<'r> {
-    lane: &'r Lane,
+pub(super) struct Use {
+    lane: Arc<Lane>,
     pass: Pass,
     began: Instant,
     settled: bool,
@@ -223,9 +278,9 @@ pub(super) struct Use<'r> {
 /// Weight of a new sample in a lane's time to the first token: one in this many.
 const LATENCY_WEIGHT: u64 = 8;
 
-impl<'r> Use<'r> {
-    pub(super) fn lane(&self) -> &'r Lane {
-        self.lane
+impl Use {
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
     }
 
     /// Notes that the first token came.
@@ -233,9 +288,9 @@ impl<'r> Use<'r> {
         let took = now.saturating_duration_since(self.began).as_micros();
         let sample = u64::try_from(took).unwrap_or(u64::MAX / LATENCY_WEIGHT);
         // Two at once may lose one sample; the mean does not mind.
-        let mean = self.lane.first_token_us.load(Ordering::Relaxed);
+        let mean = self.lane.record.first_token_us.load(Ordering::Relaxed);
         let next = if mean == 0 { sample } else { mean - mean / LATENCY_WEIGHT + sample / LATENCY_WEIGHT };
-        self.lane.first_token_us.store(next, Ordering::Relaxed);
+        self.lane.record.first_token_us.store(next, Ordering::Relaxed);
     }
 
     pub(super) fn settle(mut self, outcome: Outcome) {
@@ -266,7 +321,7 @@ impl<'r> Use<'r> {
     }
 }
 
-impl Drop for Use<'_> {
+impl Drop for Use {
     fn drop(&mut self) {
         self.conclude(Outcome::Abandoned);
     }

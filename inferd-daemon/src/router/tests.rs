@@ -2,11 +2,12 @@ use futures_util::future::join_all;
 use inferd_engine::TokenEvent;
 
 use super::*;
-use crate::scripted::{Scripted, Turn, answer, request, token};
+use crate::scripted::{self, Scripted, Turn, answer, request, token};
 
 mod choice;
 mod failover;
 mod leaving;
+mod reconfiguring;
 mod room;
 mod shutting;
 

@@ -1,5 +1,7 @@
 //! A ticket: the right to start one request, on this lane or, until its first token, on the next.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use inferd_engine::{Blame, GenerateError, TokenEvent, TokenStream};
 use inferd_proto::Resolved;
@@ -14,21 +16,21 @@ use super::{RouteError, Router};
 #[must_use]
 pub struct Ticket<'r> {
     router: &'r Router,
-    using: Use<'r>,
-    tried: Vec<&'r Lane>,
+    using: Use,
+    tried: Vec<Arc<Lane>>,
 }
 
 /// What a stream that just ended is called.
 const CUT_SHORT: &str = "the answer was cut short";
 
 impl<'r> Ticket<'r> {
-    pub(super) fn new(router: &'r Router, using: Use<'r>) -> Self {
+    pub(super) fn new(router: &'r Router, using: Use) -> Self {
         Self { router, using, tried: Vec::new() }
     }
 
     /// The lane's name.
     #[must_use]
-    pub fn lane(&self) -> &'r str {
+    pub fn lane(&self) -> &str {
         self.using.lane().name()
     }
 
@@ -41,11 +43,11 @@ impl<'r> Ticket<'r> {
         mut self,
         request: Box<Resolved>,
         mut moved: impl FnMut(&str),
-    ) -> Result<Tokens<'r>, RouteError> {
+    ) -> Result<Tokens, RouteError> {
         let mut request = request;
         loop {
             // The last lane gets the request itself; only where another could follow is it worth a copy.
-            let spare = (self.tried.len() + 1 < self.router.lanes.len()).then(|| request.clone());
+            let spare = self.router.has_other(&self.tried, self.using.lane()).then(|| request.clone());
             let model = spare.as_ref().and_then(|request| request.model.clone());
             match attempt(&self.using, request).await {
                 Ok((first, rest)) => {
@@ -54,7 +56,7 @@ impl<'r> Ticket<'r> {
                     return Ok(Tokens { first: Some(first), rest, began, using: self.using });
                 }
                 Err(error) => {
-                    let lane = self.using.lane();
+                    let lane = Arc::clone(self.using.lane());
                     let outcome = outcome_of(&error);
                     self.using.settle(outcome);
                     tracing::warn!(lane = lane.name(), %error, ?outcome, "attempt failed before the first token");
@@ -77,7 +79,7 @@ impl<'r> Ticket<'r> {
 
 /// One attempt: the first event and what follows it.
 async fn attempt(
-    using: &Use<'_>,
+    using: &Use,
     mut request: Box<Resolved>,
 ) -> Result<(TokenEvent, TokenStream), GenerateError> {
     let lane = using.lane();
@@ -111,23 +113,23 @@ fn outcome_of(error: &GenerateError) -> Outcome {
 }
 
 /// A started answer. Dropped before its end, the generation is cancelled and the lane blamed for nothing.
-pub struct Tokens<'r> {
+pub struct Tokens {
     first: Option<TokenEvent>,
     rest: TokenStream,
     began: Instant,
-    using: Use<'r>,
+    using: Use,
 }
 
-impl std::fmt::Debug for Tokens<'_> {
+impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokens").field("using", &self.using).finish_non_exhaustive()
     }
 }
 
-impl<'r> Tokens<'r> {
+impl Tokens {
     /// The lane's name.
     #[must_use]
-    pub fn lane(&self) -> &'r str {
+    pub fn lane(&self) -> &str {
         self.using.lane().name()
     }
 

@@ -26,6 +26,7 @@ enum Step {
         tokens: u64,
     },
     Pass(Duration),
+    Reconfigure(Limits),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<usize>().prop_map(Step::Finish),
         2 => (any::<usize>(), 1u64..40).prop_map(|(at, tokens)| Step::Charge { at, tokens }),
         1 => (1u64..40).prop_map(|s| Step::Pass(Duration::from_secs(s))),
+        1 => limits().prop_map(Step::Reconfigure),
     ]
 }
 
@@ -76,6 +78,9 @@ enum Verdict {
 
 impl Model {
     fn enter(&mut self, waiter: Waiter) -> Verdict {
+        if self.waiting.len() > self.limits.queue_depth {
+            return Verdict::Refused;
+        }
         if self.waiting.is_empty() && self.running.len() < self.limits.active {
             self.run(&waiter);
             return Verdict::In;
@@ -113,17 +118,20 @@ impl Model {
     /// The permit or place of `id` is given back.
     fn give_back(&mut self, id: usize, now: Instant) {
         self.waiting.retain(|waiter| waiter.id != id);
-        let running = self.running.len();
         self.running.retain(|&(other, _)| other != id);
-        if self.running.len() == running {
-            return;
-        }
-        let rank = |waiter: &Waiter| {
-            let risen = (now - waiter.since).as_secs() / self.limits.ageing.as_secs();
-            let band = waiter.band.saturating_sub(usize::try_from(risen).unwrap());
-            (band, self.counters[waiter.client], waiter.id)
-        };
-        if let Some(next) = self.waiting.iter().min_by_key(|waiter| rank(waiter)).cloned() {
+        self.fill(now);
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let ageing_s = self.limits.ageing.as_secs();
+        while self.running.len() < self.limits.active {
+            let rank = |waiter: &Waiter| {
+                let risen = (now - waiter.since).as_secs() / ageing_s;
+                let band = waiter.band.saturating_sub(usize::try_from(risen).unwrap());
+                (band, self.counters[waiter.client], waiter.id)
+            };
+            let next = self.waiting.iter().min_by_key(|waiter| rank(waiter));
+            let Some(next) = next.cloned() else { return };
             self.waiting.retain(|waiter| waiter.id != next.id);
             self.run(&next);
         }
@@ -140,6 +148,8 @@ struct Rig {
     /// Client and band of each request, by id.
     requests: Vec<(usize, usize)>,
     granted: Vec<usize>,
+    /// How many ran and waited after the last step.
+    counted: (usize, usize),
 }
 
 impl Rig {
@@ -153,6 +163,7 @@ impl Rig {
             permits: BTreeMap::new(),
             requests: Vec::new(),
             granted: Vec::new(),
+            counted: (0, 0),
         }
     }
 
@@ -179,6 +190,11 @@ impl Rig {
                 }
             }
             Step::Pass(time) => tokio::time::advance(time).await,
+            Step::Reconfigure(limits) => {
+                self.gate.reconfigure(limits);
+                self.model.limits = limits;
+                self.model.fill(Instant::now());
+            }
         }
         self.compare();
     }
@@ -222,9 +238,12 @@ impl Rig {
         refused
     }
 
-    fn compare(&self) {
+    fn compare(&mut self) {
         let (running, waiting) = counts(&self.gate);
-        assert!(running <= self.model.limits.active && waiting <= self.model.limits.queue_depth);
+        // Limits that have become smaller send nobody away, and let nobody in.
+        let Limits { active, queue_depth, .. } = self.model.limits;
+        assert!(running <= active.max(self.counted.0) && waiting <= queue_depth.max(self.counted.1));
+        self.counted = (running, waiting);
         assert_eq!((running, waiting), (self.model.running.len(), self.model.waiting.len()));
         let counters = self.clients.iter().map(|client| client.account().counter());
         assert!(counters.eq(self.model.counters), "who has had how much");

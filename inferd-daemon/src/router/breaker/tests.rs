@@ -169,11 +169,52 @@ fn only_the_first_after_the_cooldown_is_the_probe() {
     assert!((0..100).all(|_| breaker.admit(now + seconds(3600)).is_none()));
 }
 
+#[test]
+fn a_breaker_under_another_configuration_stands_where_it_stood_and_goes_by_it_from_then_on() {
+    let now = Instant::now();
+    let stricter = BreakerConfig { failures: 2, cooldown: seconds(5), cooldown_max: seconds(15), ..CONFIG };
+
+    let mut breaker = Breaker::new(CONFIG);
+    fail(&mut breaker, now);
+    breaker.reconfigure(stricter);
+    assert_eq!(breaker.state(), BreakerState::Passing);
+    fail(&mut breaker, now);
+    assert_eq!(breaker.rests_for(now), Some(seconds(5)), "the failure before counts");
+
+    breaker.reconfigure(CONFIG);
+    assert_eq!(breaker.rests_for(now), Some(seconds(5)), "the cooldown under way stays");
+    assert_eq!(fail_probe(&mut breaker, now + seconds(5)), seconds(60), "the next does not");
+    breaker.reconfigure(stricter);
+    assert_eq!(fail_probe(&mut breaker, now + seconds(65)), seconds(15), "failed probes still count");
+}
+
+#[test]
+fn a_breaker_that_is_probing_still_waits_for_that_probe_under_another_configuration() {
+    let now = Instant::now();
+    let (mut breaker, probe) = in_state(BreakerState::Probing, now);
+    breaker.reconfigure(BreakerConfig { failures: 1, ..CONFIG });
+    assert!(!breaker.would_admit(now) && breaker.admit(now).is_none());
+    breaker.settle(probe, Outcome::Served, now, EXACT);
+    assert_eq!(breaker.state(), BreakerState::Passing);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Admit,
+    Reconfigure(BreakerConfig),
     Settle { at: usize, outcome: Outcome, jitter: f64 },
     Pass(Duration),
+}
+
+fn config() -> impl Strategy<Value = BreakerConfig> {
+    (1usize..5, 1u64..90, 1u64..60, 1u64..200).prop_map(|(failures, window, cooldown, cooldown_max)| {
+        BreakerConfig {
+            failures,
+            window: seconds(window),
+            cooldown: seconds(cooldown),
+            cooldown_max: seconds(cooldown_max),
+        }
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -189,6 +230,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), outcome, 0.0f64..1.0)
             .prop_map(|(at, outcome, jitter)| Step::Settle { at, outcome, jitter }),
         2 => (1u64..50).prop_map(|s| Step::Pass(seconds(s))),
+        1 => config().prop_map(Step::Reconfigure),
     ]
 }
 
@@ -198,7 +240,8 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..120),
     ) {
         let mut now = Instant::now();
-        let mut breaker = Breaker::new(CONFIG);
+        let mut config = CONFIG;
+        let mut breaker = Breaker::new(config);
         let mut out: Vec<Pass> = Vec::new();
         // Passes handed out before the state last changed.
         let mut stale: Vec<Pass> = Vec::new();
@@ -230,12 +273,21 @@ proptest! {
                         match outcome {
                             Outcome::Rest(Some(asked)) => prop_assert_eq!(rest, asked),
                             Outcome::Abandoned => prop_assert_eq!(rest, Duration::ZERO),
-                            _ => prop_assert!(rest >= CONFIG.cooldown && rest <= CONFIG.cooldown_max * 6 / 5),
+                            _ => {
+                                let longest = config.cooldown_max.max(config.cooldown) * 6 / 5;
+                                prop_assert!(rest >= config.cooldown && rest <= longest);
+                            }
                         }
                     }
                 }
                 Step::Settle { .. } => {}
                 Step::Pass(time) => now += time,
+                Step::Reconfigure(other) => {
+                    config = other;
+                    breaker.reconfigure(config);
+                    prop_assert_eq!(breaker.state(), before.state());
+                    prop_assert_eq!(breaker.rests_for(now), before.rests_for(now));
+                }
             }
             if breaker.state() != before.state() {
                 stale = out.iter().copied().filter(|pass| !pass.is_probe()).collect();
