@@ -15,6 +15,7 @@ mod http;
 pub mod mock;
 pub mod openai;
 mod remote;
+pub mod sampling;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -6,6 +6,9 @@ use inferd_engine::RemoteConfig;
 use inferd_engine::backend_contract;
 use inferd_engine::mock::{Mock, MockConfig, MockError};
 use inferd_engine::openai::OpenAi;
+use inferd_engine::sampling::{
+    FakeAnswer, FakeSamplingClient, SamplingBackend, SamplingCoordinator, SamplingError,
+};
 use inferd_engine::testing::contract::{Ending, Rig, Script, Stage};
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use serde_json::json;
@@ -71,5 +74,31 @@ impl Rig for OpenAiRig {
     }
 }
 
+/// A peer behind a coordinator. It gives an answer whole or not at all, so there is nothing in the middle of one: the
+/// promises about single tokens, about answers cut short and about slow readers have nothing to hold on to. That
+/// dropping the wait takes the call back is among its own tests.
+struct SamplingRig;
+
+impl Rig for SamplingRig {
+    async fn play(&self, script: Script, _stream: bool) -> Stage {
+        let answer = match script.ending {
+            Ending::Done => FakeAnswer::Text(script.tokens.concat()),
+            Ending::Hang => FakeAnswer::Never,
+            Ending::CutShort | Ending::Unavailable => FakeAnswer::Transport,
+            Ending::Invalid => FakeAnswer::Result(Err(SamplingError::said(-32602, "no"))),
+        };
+        let coordinator = SamplingCoordinator::adaptive(Arc::new(FakeSamplingClient::sequence([answer])));
+        Stage { backend: Arc::new(SamplingBackend::new("sampling", Arc::new(coordinator))), upstream: None }
+    }
+}
+
 backend_contract!(mock, MockRig);
 backend_contract!(openai, OpenAiRig);
+backend_contract!(
+    sampling,
+    SamplingRig;
+    without_stream_the_text_is_the_same,
+    characters_cut_on_the_way_arrive_whole,
+    an_error_before_the_first_token_is_told_at_once,
+    generations_side_by_side_do_not_mix
+);
