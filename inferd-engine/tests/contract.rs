@@ -85,7 +85,7 @@ impl Rig for SamplingRig {
             Ending::Done => FakeAnswer::Text(script.tokens.concat()),
             Ending::Hang => FakeAnswer::Never,
             Ending::CutShort | Ending::Unavailable => FakeAnswer::Transport,
-            Ending::Invalid => FakeAnswer::Result(Err(SamplingError::said(-32602, "no"))),
+            Ending::Invalid => FakeAnswer::Error(SamplingError::said(-32602, "no")),
         };
         let coordinator = SamplingCoordinator::adaptive(Arc::new(FakeSamplingClient::sequence([answer])));
         Stage { backend: Arc::new(SamplingBackend::new("sampling", Arc::new(coordinator))), upstream: None }

@@ -12,7 +12,8 @@ pub enum Gathering {
         /// How long.
         window: Duration,
     },
-    /// With nothing under way, soon; behind calls that are, with the next answer or at the end of the window.
+    /// Soon; or, while a request is under way that they could have been part of, with its answer or at the end of the
+    /// window.
     Adaptive {
         /// How long a first call waits for company.
         gather: Duration,

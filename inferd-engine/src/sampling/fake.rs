@@ -31,8 +31,10 @@ pub enum FakeAnswer {
     Transport,
     /// Answers with text that is no JSON, as the user.
     Malformed,
-    /// Ends in this.
-    Result(Result<CreateMessageResult, SamplingError>),
+    /// Answers with this.
+    Answer(Box<CreateMessageResult>),
+    /// Fails with this.
+    Error(SamplingError),
     /// After so long, does that.
     After(Duration, Box<FakeAnswer>),
     /// So many times: waits so long and reports progress. Then does that.
@@ -216,7 +218,8 @@ async fn play(
             FakeAnswer::Malformed => result(SamplingMessage::user_text("no JSON, and nobody's answer")),
             FakeAnswer::Refused => Err(SamplingError::said(-1, "the user rejected the request")),
             FakeAnswer::Transport => Err(SamplingError::Transport("the session ended".to_owned())),
-            FakeAnswer::Result(result) => result,
+            FakeAnswer::Answer(result) => Ok(*result),
+            FakeAnswer::Error(error) => Err(error),
             FakeAnswer::Never => std::future::pending().await,
             FakeAnswer::Panic => panic!("the fake peer was told to panic"),
             FakeAnswer::After(delay, then) => {

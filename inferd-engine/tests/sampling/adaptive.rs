@@ -107,3 +107,14 @@ async fn nobody_waits_behind_an_answer_that_came() {
     let (took, _) = timed(submit_all(&coordinator, calls)).await;
     assert!(took < ms(5050 + 50 + 100 + 25), "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_strangers_approval() {
+    let peer = peer([echo(ms(3000))]);
+    let coordinator = SamplingCoordinator::adaptive(peer.clone());
+    for calls in [[ask_as("ann", "a"), ask_as("bob", "b")], [ask_as("ann", "a"), Call::from(ask("c"))]] {
+        let (took, answers) = timed(call_all(&coordinator, calls)).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(took, ms(20 + 3000));
+    }
+}

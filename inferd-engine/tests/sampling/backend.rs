@@ -78,7 +78,7 @@ async fn a_request_becomes_a_call_and_its_system_messages_are_hoisted() {
 
 #[tokio::test(start_paused = true)]
 async fn each_failure_blames_whom_it_should() {
-    let code = |code| FakeAnswer::Result(Err(SamplingError::said(code, "no")));
+    let code = |code| FakeAnswer::Error(SamplingError::said(code, "no"));
     for (fake, blame, text) in [
         (FakeAnswer::Refused, Blame::Caller, "the sampling peer refused: the user rejected the request"),
         (code(-32602), Blame::Caller, "the sampling peer failed: no (code -32602)"),
@@ -91,10 +91,10 @@ async fn each_failure_blames_whom_it_should() {
             Blame::Lane,
             "the sampling peer's answer is not understood: it is not the assistant's",
         ),
-        (FakeAnswer::Result(Err(SamplingError::NoPeer)), Blame::Nobody, "backend is not ready"),
-        (FakeAnswer::Result(Err(SamplingError::ReEntry("x"))), Blame::Nobody, "re-entry: x"),
+        (FakeAnswer::Error(SamplingError::NoPeer), Blame::Nobody, "backend is not ready"),
+        (FakeAnswer::Error(SamplingError::ReEntry("x")), Blame::Nobody, "re-entry: x"),
         (
-            FakeAnswer::Result(Err(SamplingError::Busy)),
+            FakeAnswer::Error(SamplingError::Busy),
             Blame::Rest(Some(ms(1000))),
             "busy: the sampling peer has too many unanswered calls",
         ),
@@ -119,10 +119,8 @@ async fn without_a_peer_it_is_not_ready() {
 async fn dropping_the_wait_takes_the_call_back() {
     for coordinated in [false, true] {
         let peer = peer([FakeAnswer::Never]);
-        let client: Arc<dyn SamplingClient> = match coordinated {
-            true => Arc::new(SamplingCoordinator::adaptive(peer.clone())),
-            false => peer.clone(),
-        };
+        let client: Arc<dyn SamplingClient> =
+            if coordinated { Arc::new(SamplingCoordinator::adaptive(peer.clone())) } else { peer.clone() };
         let backend = SamplingBackend::new("peer", client);
         assert!(timeout(ms(1000), backend.generate(question(true))).await.is_err());
         timeout(ms(10), peer.until_cancelled(1)).await.expect("within 10 ms");
@@ -207,7 +205,7 @@ async fn tools_go_to_peers_that_take_them_and_their_calls_come_back() {
     ));
     let result =
         CreateMessageResult::new(SamplingMessage::new(rmcp::model::Role::Assistant, call), "m".into());
-    let peer = peer([FakeAnswer::Result(Ok(result.with_stop_reason("toolUse")))]);
+    let peer = peer([FakeAnswer::Answer(Box::new(result.with_stop_reason("toolUse")))]);
     let backend = over(&peer);
 
     let error = events(&backend, request.clone()).await.unwrap_err();

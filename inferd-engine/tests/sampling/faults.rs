@@ -20,7 +20,7 @@ fn text(text: &str) -> FakeAnswer {
 
 fn cut(text: &str) -> FakeAnswer {
     let whole = CreateMessageResult::new(SamplingMessage::assistant_text(text), "m".into());
-    FakeAnswer::Result(Ok(whole.with_stop_reason("maxTokens")))
+    FakeAnswer::Answer(Box::new(whole.with_stop_reason("maxTokens")))
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn what_a_merged_answer_lacks_is_asked_again_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_merged_answer_that_cannot_be_read_costs_one_more_attempt_each() {
-    let too_long = FakeAnswer::Result(Err(SamplingError::said(-32602, "maxTokens is too large")));
+    let too_long = FakeAnswer::Error(SamplingError::said(-32602, "maxTokens is too large"));
     for bad in [text("no"), FakeAnswer::Empty, FakeAnswer::Malformed, too_long] {
         let (answers, asked) = three(bad, echo(ms(0))).await;
         assert_eq!(answers.iter().map(answer).collect::<Vec<_>>(), ["re: a", "re: b", "re: c"]);
@@ -52,8 +52,7 @@ async fn a_merged_answer_that_cannot_be_read_costs_one_more_attempt_each() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_bad_answer_is_final() {
-    let (answers, asked) =
-        three(text("no"), FakeAnswer::Result(Err(SamplingError::said(-32603, "no")))).await;
+    let (answers, asked) = three(text("no"), FakeAnswer::Error(SamplingError::said(-32603, "no"))).await;
     assert_eq!(asked.len(), 4);
     for answered in answers {
         assert!(matches!(answered, Err(SamplingError::Failed { .. })), "{answered:?}");

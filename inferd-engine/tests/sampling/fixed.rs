@@ -76,7 +76,7 @@ async fn one_call_passes_as_it_is() {
     let mut result = CreateMessageResult::new(SamplingMessage::assistant_text("[\"a cat\"]\n"), "m".into());
     result.stop_reason = Some("whatever".into());
 
-    let peer = peer([FakeAnswer::Result(Ok(result.clone()))]);
+    let peer = peer([FakeAnswer::Answer(Box::new(result.clone()))]);
     let coordinator = fixed(&peer, ms(100), 10);
     assert_eq!(coordinator.submit(params.clone()).await, Ok(result));
     assert_eq!(peer.requests(), [params]);

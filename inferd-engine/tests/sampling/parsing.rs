@@ -50,7 +50,7 @@ async fn an_answer_of_several_text_blocks_is_one_text() {
     let blocks =
         vec![r#"[{"task_index":0,"response":"A"},"#.into(), r#"{"task_index":1,"response":"B"}]"#.into()];
     let message = SamplingMessage::new_multiple(Role::Assistant, blocks);
-    let answers = three(FakeAnswer::Result(Ok(CreateMessageResult::new(message, "m".into())))).await;
+    let answers = three(FakeAnswer::Answer(Box::new(CreateMessageResult::new(message, "m".into())))).await;
     assert_eq!(answers[..2].iter().map(answer).collect::<Vec<_>>(), ["A", "B"]);
 }
 
@@ -59,7 +59,8 @@ async fn each_answer_carries_the_model_and_the_stop_reason() {
     let array = r#"[{"task_index":0,"response":"A"},{"task_index":1,"response":"B"},{"task_index":2,"response":"C"}]"#;
     let mut whole = CreateMessageResult::new(SamplingMessage::assistant_text(array), "big-model".into());
     whole.stop_reason = Some("endTurn".into());
-    for (answered, text) in three(FakeAnswer::Result(Ok(whole))).await.into_iter().zip(["A", "B", "C"]) {
+    for (answered, text) in three(FakeAnswer::Answer(Box::new(whole))).await.into_iter().zip(["A", "B", "C"])
+    {
         let mut own = CreateMessageResult::new(SamplingMessage::assistant_text(text), "big-model".into());
         own.stop_reason = Some("endTurn".into());
         assert_eq!(answered, Ok(own));
@@ -89,7 +90,7 @@ async fn of_an_answer_cut_off_what_is_complete_counts() {
     let text = r#"[{"task_index":0,"response":"A"},{"task_index":1,"response":"half of"#;
     let mut cut = CreateMessageResult::new(SamplingMessage::assistant_text(text), "m".into());
     cut.stop_reason = Some("maxTokens".into());
-    let answers = three(FakeAnswer::Result(Ok(cut))).await;
+    let answers = three(FakeAnswer::Answer(Box::new(cut))).await;
     assert_eq!(answer(&answers[0]), "A");
     assert_eq!(answers[1..], [Err(task(1, TaskFault::CutOff)), Err(task(2, TaskFault::CutOff))]);
 }
@@ -101,7 +102,7 @@ async fn what_cannot_be_read_fails_for_all_and_says_how() {
         (FakeAnswer::Text("I would rather not.".into()), "no JSON array"),
         (FakeAnswer::Text(r#"{"task_index":0,"response":"A"}"#.into()), "no JSON array"),
         (FakeAnswer::Text(r#"[{"task_index":0,"response":"A"},"#.into()), "no JSON array"),
-        (FakeAnswer::Text(r#"[] and more"#.into()), "no JSON array"),
+        (FakeAnswer::Text("[] and more".into()), "no JSON array"),
         (FakeAnswer::Malformed, "not the assistant's"),
         (FakeAnswer::Empty, "no text"),
     ] {
@@ -120,7 +121,7 @@ async fn a_failed_request_fails_for_all_and_each_way_of_failing_is_told_apart() 
         (FakeAnswer::Never, "did not answer within 30s"),
         (FakeAnswer::Malformed, "not understood"),
         (FakeAnswer::Transport, "lost"),
-        (FakeAnswer::Result(Err(SamplingError::said(-32603, "out of memory"))), "failed: out of memory"),
+        (FakeAnswer::Error(SamplingError::said(-32603, "out of memory")), "failed: out of memory"),
     ];
     let mut told = Vec::new();
     for (failure, expect) in failures {

@@ -1,6 +1,6 @@
 //! Nothing grows without bound.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -38,22 +38,17 @@ async fn a_merged_request_keeps_to_its_tokens() {
 /// Counts how many of its calls are under way.
 #[derive(Default)]
 struct Crowd {
-    now: Mutex<usize>,
-    most: Mutex<usize>,
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 #[async_trait]
 impl SamplingClient for Crowd {
     async fn create_message(&self, _: CreateMessageRequestParams) -> Answered {
-        let now = {
-            let mut now = self.now.lock().unwrap();
-            *now += 1;
-            *now
-        };
-        let most = now.max(*self.most.lock().unwrap());
-        *self.most.lock().unwrap() = most;
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(now, Relaxed);
         sleep(ms(10)).await;
-        *self.now.lock().unwrap() -= 1;
+        self.now.fetch_sub(1, Relaxed);
         Err(SamplingError::Refused("no".into()))
     }
 }
@@ -63,6 +58,6 @@ async fn a_peer_has_only_so_many_requests_at_a_time() {
     let crowd = Arc::new(Crowd::default());
     let coordinator = SamplingCoordinator::with_settings(crowd.clone(), ms(0), 1);
     let (took, _) = timed(join_all((0..40).map(|_| coordinator.submit(ask("x"))))).await;
-    assert_eq!(*crowd.most.lock().unwrap(), 4);
+    assert_eq!(crowd.most.load(Relaxed), 4);
     assert_eq!(took, ms(100));
 }

@@ -44,6 +44,8 @@ async fn limits_beyond_the_clock_are_none() {
     let coordinator = SamplingCoordinator::with_settings(peer.clone(), endless, 2);
     let answers = join_all([coordinator.submit(ask("a")), coordinator.submit(ask("b"))]).await;
     assert!(answers.iter().all(Result::is_ok));
+    let coordinator = SamplingCoordinator::with_settings(peer.clone(), ms(100), usize::MAX);
+    assert!(coordinator.submit(ask("a")).await.is_ok());
     let patience = Patience { silence_max: endless, total_max: endless };
     let config = CoordinatorConfig { patience, ..CoordinatorConfig::default() };
     let coordinator = SamplingCoordinator::with_config(peer.clone(), config);

@@ -170,10 +170,10 @@ fn tools(
         tool.description = function.description.clone().map(Into::into);
         offered.push(tool);
     }
-    match offered.is_empty() {
-        true => Err(invalid("tool_choice: expected the name of a tool on offer")),
-        false => Ok((offered, choice)),
+    if offered.is_empty() {
+        return Err(invalid("tool_choice: expected the name of a tool on offer"));
     }
+    Ok((offered, choice))
 }
 
 fn invalid(why: impl Into<String>) -> SamplingError {

@@ -16,7 +16,8 @@ struct Batch<'a> {
 
 #[derive(Serialize)]
 struct Task<'a> {
-    task_index: usize,
+    #[serde(rename = "task_index")]
+    index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<&'a str>,
     messages: Vec<Turn>,
@@ -29,18 +30,18 @@ struct Turn {
 }
 
 impl<'a> Task<'a> {
-    fn new(task_index: usize, params: &'a CreateMessageRequestParams) -> Self {
+    fn new(index: usize, params: &'a CreateMessageRequestParams) -> Self {
         let turn = |message: &SamplingMessage| Turn {
             role: message.role.clone(),
             content: text(message).unwrap_or_default(),
         };
         let messages = params.messages.iter().map(turn).collect();
-        Self { task_index, system: params.system_prompt.as_deref(), messages }
+        Self { index, system: params.system_prompt.as_deref(), messages }
     }
 }
 
-/// The one request for `calls`, which have one [`BatchKey`](super::BatchKey). Stop sequences are left out: they would
-/// cut the JSON; [`cut`](super::answer) keeps them afterwards.
+/// The one request for `calls`, which have one [`BatchKey`](super::BatchKey). Stop sequences are left out, since they
+/// would cut the JSON; [`split`](super::answer::split) keeps to them afterwards.
 pub(super) fn merge(calls: &[&CreateMessageRequestParams]) -> CreateMessageRequestParams {
     let tasks = calls.iter().enumerate().map(|(index, params)| Task::new(index, params)).collect();
     let max_tokens = calls.iter().fold(0, |sum: u32, params| sum.saturating_add(params.max_tokens));

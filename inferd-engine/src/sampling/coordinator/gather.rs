@@ -1,7 +1,8 @@
 //! Calls that wait to be sent, in groups that leave together.
 //!
-//! Items come in with what may be merged (their key) and what they weigh; batches go out when they are due. A value: time
-//! is an argument, and nothing here knows what an item is.
+//! Items come in with what may be merged (their key) and what they weigh; batches go out when they are due. Calls gather
+//! behind requests of their own key alone: nobody waits for a stranger. A value: time is an argument, and nothing here
+//! knows what an item is.
 //!
 //! Invariants:
 //! - Every item leaves exactly once; those of one key leave in the order in which they came.
@@ -39,11 +40,20 @@ impl Weight {
 #[derive(Debug)]
 pub(super) struct Gather<T> {
     groups: VecDeque<Group<T>>,
+    /// The keys of requests under way.
+    under_way: Vec<BatchKey>,
     held: usize,
     held_max: usize,
     gathering: Gathering,
     batch_max: usize,
     limit: Weight,
+}
+
+/// What leaves together.
+#[derive(Debug, PartialEq)]
+pub(super) struct Batch<T> {
+    pub(super) key: Option<BatchKey>,
+    pub(super) items: Vec<T>,
 }
 
 #[derive(Debug)]
@@ -64,6 +74,7 @@ impl<T> Gather<T> {
     pub(super) fn new(config: &CoordinatorConfig, held_max: usize) -> Self {
         Self {
             groups: VecDeque::new(),
+            under_way: Vec::new(),
             held: 0,
             held_max,
             gathering: config.gathering,
@@ -101,9 +112,18 @@ impl<T> Gather<T> {
         self.groups.push_back(Group { key, items: vec![item], weight, since, complete, released: false });
     }
 
-    /// A request has been answered: what waited behind it need not wait on.
-    pub(super) fn release(&mut self) {
-        for group in &mut self.groups {
+    /// A batch of `key` was sent.
+    pub(super) fn sent(&mut self, key: Option<BatchKey>) {
+        self.under_way.extend(key);
+    }
+
+    /// One was answered: what waited behind it need not wait on.
+    pub(super) fn answered(&mut self, key: Option<&BatchKey>) {
+        let Some(key) = key else { return };
+        if let Some(at) = self.under_way.iter().position(|other| other == key) {
+            self.under_way.swap_remove(at);
+        }
+        for group in self.groups.iter_mut().filter(|group| group.key.as_ref() == Some(key)) {
             group.released = true;
         }
     }
@@ -115,21 +135,21 @@ impl<T> Gather<T> {
         }
     }
 
-    /// The next batch that is due at `now`, with requests under way or none (`busy`).
-    pub(super) fn take_due(&mut self, now: Instant, busy: bool) -> Option<Vec<T>> {
-        let at = self.groups.iter().position(|group| self.due(group, busy).is_some_and(|due| due <= now))?;
+    /// The next batch that is due at `now`.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Batch<T>> {
+        let at = self.groups.iter().position(|group| self.due(group).is_some_and(|due| due <= now))?;
         self.take(at)
     }
 
     /// The next batch that has waited for longer than it may.
-    pub(super) fn take_overdue(&mut self, now: Instant) -> Option<Vec<T>> {
+    pub(super) fn take_overdue(&mut self, now: Instant) -> Option<Batch<T>> {
         let at = self.groups.iter().position(|group| self.overdue(group).is_some_and(|then| then <= now))?;
         self.take(at)
     }
 
     /// When the next batch is due; `None` is never, or nothing waits.
-    pub(super) fn next_due(&self, busy: bool) -> Option<Instant> {
-        self.groups.iter().filter_map(|group| self.due(group, busy)).min()
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.groups.iter().filter_map(|group| self.due(group)).min()
     }
 
     /// When the next batch has waited for too long.
@@ -137,17 +157,21 @@ impl<T> Gather<T> {
         self.groups.iter().filter_map(|group| self.overdue(group)).min()
     }
 
-    fn due(&self, group: &Group<T>, busy: bool) -> Option<Instant> {
+    fn due(&self, group: &Group<T>) -> Option<Instant> {
         // With no room for more there is nothing to wait for.
         if group.complete || self.room() == 0 {
             return Some(group.since);
         }
         let wait = match self.gathering {
             Gathering::Fixed { window } => window,
-            Gathering::Adaptive { window, .. } if busy && !group.released => window,
+            Gathering::Adaptive { window, .. } if self.is_behind(group) => window,
             Gathering::Adaptive { gather, window } => gather.min(window),
         };
         group.since.checked_add(wait)
+    }
+
+    fn is_behind(&self, group: &Group<T>) -> bool {
+        !group.released && group.key.as_ref().is_some_and(|key| self.under_way.contains(key))
     }
 
     fn overdue(&self, group: &Group<T>) -> Option<Instant> {
@@ -157,10 +181,10 @@ impl<T> Gather<T> {
         }
     }
 
-    fn take(&mut self, at: usize) -> Option<Vec<T>> {
-        let group = self.groups.remove(at)?;
-        self.held -= group.items.len();
-        Some(group.items)
+    fn take(&mut self, at: usize) -> Option<Batch<T>> {
+        let Group { key, items, .. } = self.groups.remove(at)?;
+        self.held -= items.len();
+        Some(Batch { key, items })
     }
 }
 

@@ -12,8 +12,8 @@ use crate::sampling::text::is_text;
 /// no key at all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BatchKey {
-    /// The callers' principal; `None` where it does not matter.
-    principal: Option<Option<Arc<str>>>,
+    /// The callers', where it matters.
+    principal: Option<Arc<str>>,
     /// As JSON, which can be compared where floats cannot.
     model_preferences: String,
     /// As its bits, likewise.
@@ -35,7 +35,7 @@ impl BatchKey {
             return None;
         }
         Some(Self {
-            principal: (!across_callers).then(|| call.caller.principal.clone()),
+            principal: call.caller.principal.clone().filter(|_| !across_callers),
             model_preferences: json(&params.model_preferences),
             temperature: params.temperature.map(f32::to_bits),
             stop_sequences: params.stop_sequences.clone().unwrap_or_default(),

@@ -6,18 +6,19 @@
 //! - Once no more comes, it sends what was gathered and ends with the last answer.
 //! - If it panics it is begun anew; the calls it held are answered by an error.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::weight;
 use super::flush::flush;
-use super::gather::Gather;
+use super::gather::{Batch, Gather};
 use super::key::BatchKey;
 use super::submission::Submission;
 use crate::sampling::call::Call;
@@ -49,6 +50,8 @@ struct Worker<'a> {
     gather: Gather<Submission>,
     /// Each gives back what is to be sent once more.
     flushes: JoinSet<Vec<Submission>>,
+    /// What each of them is.
+    keys: HashMap<Id, Option<BatchKey>>,
     /// The channel is closed and empty.
     closed: bool,
 }
@@ -57,7 +60,7 @@ struct Worker<'a> {
 enum Event {
     Submitted(Vec<Submission>),
     /// A request is over; these are to be sent once more.
-    Answered(Vec<Submission>),
+    Answered(Id, Vec<Submission>),
     /// Nothing more is to be taken but what the channel holds.
     Closing,
     /// Nothing more comes.
@@ -69,7 +72,7 @@ enum Event {
 impl<'a> Worker<'a> {
     fn new(shop: &'a mut Workshop) -> Self {
         let gather = Gather::new(&shop.config, capacity(&shop.config));
-        Self { shop, gather, flushes: JoinSet::new(), closed: false }
+        Self { shop, gather, flushes: JoinSet::new(), keys: HashMap::new(), closed: false }
     }
 
     async fn work(mut self) {
@@ -80,8 +83,8 @@ impl<'a> Worker<'a> {
             }
             match self.next_event().await {
                 Event::Submitted(submissions) => submissions.into_iter().for_each(|one| self.gather(one)),
-                Event::Answered(again) => {
-                    self.gather.release();
+                Event::Answered(id, again) => {
+                    self.gather.answered(self.keys.remove(&id).flatten().as_ref());
                     for mut submission in again {
                         submission.since = Instant::now();
                         self.gather(submission);
@@ -102,14 +105,10 @@ impl<'a> Worker<'a> {
         let mut submissions = Vec::new();
         let room = self.gather.room();
         let is_full = self.flushes.len() >= shop.config.in_flight_max.max(1);
-        let due =
-            if is_full { self.gather.next_overdue() } else { self.gather.next_due(!self.flushes.is_empty()) };
+        let due = if is_full { self.gather.next_overdue() } else { self.gather.next_due() };
         tokio::select! {
             biased;
-            Some(flushed) = self.flushes.join_next() => Event::Answered(flushed.unwrap_or_else(|error| {
-                tracing::error!(%error, "a sampling request was lost");
-                Vec::new()
-            })),
+            Some(flushed) = self.flushes.join_next_with_id() => answered(flushed),
             count = shop.submissions.recv_many(&mut submissions, room), if room > 0 && !self.closed => match count {
                 0 => Event::Closed,
                 _ => Event::Submitted(submissions),
@@ -130,24 +129,46 @@ impl<'a> Worker<'a> {
     fn send_due(&mut self, now: Instant) {
         let in_flight_max = self.shop.config.in_flight_max.max(1);
         while self.flushes.len() < in_flight_max
-            && let Some(mut batch) = self.gather.take_due(now, !self.flushes.is_empty())
+            && let Some(batch) = self.gather.take_due(now)
         {
-            batch.retain(|submission| !submission.is_left());
-            if !batch.is_empty() {
-                let client = Arc::clone(&self.shop.client);
-                let patience = self.shop.config.patience;
-                self.flushes.spawn(async move { flush(&*client, batch, patience).await });
-            }
+            self.send(batch);
         }
         while let Some(batch) = self.gather.take_overdue(now) {
-            batch.into_iter().for_each(|submission| submission.answer(Err(SamplingError::Busy)));
+            for submission in batch.items {
+                submission.answer(Err(SamplingError::Busy));
+            }
+        }
+    }
+
+    /// Starts a request for those who still wait.
+    fn send(&mut self, batch: Batch<Submission>) {
+        let Batch { key, mut items } = batch;
+        items.retain(|submission| !submission.is_left());
+        if items.is_empty() {
+            return;
+        }
+        let client = Arc::clone(&self.shop.client);
+        let patience = self.shop.config.patience;
+        let task = self.flushes.spawn(async move { flush(&*client, items, patience).await });
+        self.keys.insert(task.id(), key.clone());
+        self.gather.sent(key);
+    }
+}
+
+/// What a flush comes to. One that panicked has dropped its submissions, which their callers see.
+fn answered(flushed: Result<(Id, Vec<Submission>), JoinError>) -> Event {
+    match flushed {
+        Ok((id, again)) => Event::Answered(id, again),
+        Err(error) => {
+            tracing::error!(%error, "a sampling request was lost");
+            Event::Answered(error.id(), Vec::new())
         }
     }
 }
 
 /// How many submissions the channel holds, and how many the worker gathers.
 pub(super) fn capacity(config: &CoordinatorConfig) -> usize {
-    config.max_batch.max(1).saturating_mul(2).saturating_add(16)
+    config.max_batch.max(1).saturating_mul(2).saturating_add(16).min(Semaphore::MAX_PERMITS)
 }
 
 #[cfg(test)]

@@ -21,15 +21,15 @@ enum Step {
     Push(u8, usize),
     /// Time passes, in milliseconds.
     Pass(u64),
-    /// The peer answers.
-    Answer,
+    /// The peer answers a request of this key, if it has one.
+    Answer(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (0..4_u8, 1..60_usize).prop_map(|(key, bytes)| Step::Push(key, bytes)),
         2 => (0..8000_u64).prop_map(Step::Pass),
-        1 => Just(Step::Answer),
+        1 => (0..4_u8).prop_map(Step::Answer),
     ];
     proptest::collection::vec(step, 1..60)
 }
@@ -60,7 +60,7 @@ proptest! {
         };
         let mut gather = Gather::new(&config, 1000);
         let mut now = Instant::now();
-        let (mut pushed, mut left, mut busy) = (0, Vec::<Item>::new(), false);
+        let (mut pushed, mut left) = (0, Vec::<Item>::new());
         for step in steps {
             match step {
                 Step::Push(which, bytes) => {
@@ -69,16 +69,13 @@ proptest! {
                     pushed += 1;
                 }
                 Step::Pass(ms) => now += Duration::from_millis(ms),
-                Step::Answer => {
-                    busy = false;
-                    gather.release();
-                }
+                Step::Answer(which) => gather.answered(key(which).as_ref()),
             }
-            let promised = gather.next_due(busy);
+            let promised = gather.next_due();
             let mut due = false;
-            while let Some(batch) = gather.take_due(now, busy) {
+            while let Some(Batch { key, items: batch }) = gather.take_due(now) {
                 due = true;
-                busy = true;
+                gather.sent(key);
                 prop_assert!(batch.len() <= max_batch.max(1));
                 prop_assert!(batch.len() == 1 || batch.iter().map(|item| item.2).sum::<usize>() <= 50);
                 prop_assert!(batch.iter().all(|item| item.1 == batch[0].1));
@@ -89,8 +86,8 @@ proptest! {
             prop_assert!(gather.groups.iter().all(|group| now < group.since + window), "one waits too long");
         }
         gather.complete();
-        while let Some(batch) = gather.take_due(now, true) {
-            left.extend(batch);
+        while let Some(batch) = gather.take_due(now) {
+            left.extend(batch.items);
         }
         prop_assert!(gather.is_empty());
         prop_assert_eq!(gather.room(), 1000);
@@ -111,10 +108,34 @@ fn with_no_room_left_nothing_is_waited_for() {
     let mut gather = Gather::new(&CoordinatorConfig::default(), 2);
     let now = Instant::now();
     gather.push("a", key(0), Weight::default(), now);
-    assert_eq!(gather.take_due(now, true), None);
+    assert_eq!(gather.take_due(now), None);
     gather.push("b", key(1), Weight::default(), now);
     assert_eq!(gather.room(), 0);
-    assert_eq!(gather.take_due(now, true), Some(vec!["a"]));
+    assert_eq!(gather.take_due(now).map(|batch| batch.items), Some(vec!["a"]));
+}
+
+#[test]
+fn calls_wait_behind_their_own_kind_alone() {
+    let config = CoordinatorConfig::default();
+    let mut gather = Gather::new(&config, 10);
+    let now = Instant::now();
+    let soon = now + Duration::from_millis(20);
+    gather.sent(key(0));
+    gather.sent(key(0));
+    gather.push("own", key(0), Weight::default(), now);
+    gather.push("stranger", key(1), Weight::default(), now);
+    assert_eq!(gather.take_due(soon), Some(Batch { key: key(1), items: vec!["stranger"] }));
+    assert_eq!(gather.take_due(soon), None);
+    gather.answered(key(1).as_ref());
+    assert_eq!(gather.take_due(soon), None, "that was another's");
+    gather.answered(key(0).as_ref());
+    assert_eq!(
+        gather.take_due(soon).map(|batch| batch.items),
+        Some(vec!["own"]),
+        "with the other still under way"
+    );
+    gather.push("later", key(0), Weight::default(), soon);
+    assert_eq!(gather.next_due(), Some(soon + Duration::from_secs(5)), "behind that other");
 }
 
 #[test]
@@ -127,6 +148,6 @@ fn what_cannot_leave_in_time_is_overdue_and_a_fixed_window_knows_no_such_thing()
         gather.push("a", None, Weight::default(), later - Duration::from_secs(5));
         assert_eq!(gather.take_overdue(later - Duration::from_millis(1)), None);
         assert_eq!(gather.next_overdue(), expected.as_ref().map(|_| later));
-        assert_eq!(gather.take_overdue(later), expected);
+        assert_eq!(gather.take_overdue(later).map(|batch| batch.items), expected);
     }
 }
