@@ -35,8 +35,8 @@ pub struct CoordinatorConfig {
     pub batch_bytes_max: usize,
     /// The most `max_tokens` of one merged request. A call with more goes alone.
     pub batch_tokens_max: u32,
-    /// How often a call that a merged answer left out, or spoilt, is sent again alone.
-    pub retries: u32,
+    /// Whether a call that a merged answer left out, or spoilt, is sent once more, alone.
+    pub retry_alone: bool,
     /// Whether calls of different principals may be one request.
     pub merge_callers: bool,
     /// How long each request may take.
@@ -52,14 +52,14 @@ impl CoordinatorConfig {
             max_batch: if window.is_zero() { 1 } else { max_batch },
             batch_bytes_max: usize::MAX,
             batch_tokens_max: u32::MAX,
-            retries: 0,
+            retry_alone: false,
             ..Self::default()
         }
     }
 }
 
 impl Default for CoordinatorConfig {
-    /// Adaptive: 20 ms, 5 s, 10 calls, 4 requests, 256 KiB, 65,536 tokens, one more attempt, 30 s of silence.
+    /// Adaptive: 20 ms, 5 s, 10 calls, 4 requests, 256 KiB, 65,536 tokens, a second attempt, 30 s of silence.
     fn default() -> Self {
         Self {
             gathering: Gathering::Adaptive {
@@ -70,7 +70,7 @@ impl Default for CoordinatorConfig {
             in_flight_max: 4,
             batch_bytes_max: 256 * 1024,
             batch_tokens_max: 65_536,
-            retries: 1,
+            retry_alone: true,
             merge_callers: false,
             patience: Patience::default(),
         }

@@ -24,13 +24,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rmcp::model::{CreateMessageRequestParams, CreateMessageResult};
 use tokio::sync::mpsc::{self, Sender};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::call::{Call, refuse_re_entry};
 use super::client::{Offer, SamplingClient};
-use super::config::{CoordinatorConfig, Gathering};
+use super::config::CoordinatorConfig;
 use super::error::SamplingError;
 use super::standoff::Standoff;
 use submission::{Answered, Submission};
@@ -46,8 +46,7 @@ const MAX_BATCH: usize = 10;
 pub struct SamplingCoordinator {
     client: Arc<dyn SamplingClient>,
     submissions: Sender<Submission>,
-    gathering: Gathering,
-    retries: u32,
+    retry_alone: bool,
     standoff: Standoff,
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -78,7 +77,7 @@ impl SamplingCoordinator {
     pub fn with_config(inner: Arc<dyn SamplingClient>, config: CoordinatorConfig) -> Self {
         let (submissions, received) = mpsc::channel(capacity(&config));
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let (gathering, retries) = (config.gathering, config.retries);
+        let retry_alone = config.retry_alone;
         let worker = Workshop {
             client: Arc::clone(&inner),
             config,
@@ -88,7 +87,7 @@ impl SamplingCoordinator {
         };
         tasks.spawn(run(worker));
         tasks.close();
-        Self { client: inner, submissions, gathering, retries, standoff: Standoff::default(), closing, tasks }
+        Self { client: inner, submissions, retry_alone, standoff: Standoff::default(), closing, tasks }
     }
 
     /// Asks the peer, alone or together with others. Nothing happens before the future is polled; it holds no handle
@@ -118,24 +117,11 @@ impl SamplingCoordinator {
     async fn enter(self, call: Call) -> Answered {
         refuse_re_entry(&call.caller, self.client.session().as_deref())?;
         let _asked = self.standoff.ask()?;
-        let (submission, answer) = Submission::new(call, Instant::now(), self.retries);
-        self.hand_over(submission).await?;
+        let (submission, answer) = Submission::new(call, Instant::now(), self.retry_alone);
+        let Self { submissions, .. } = self;
+        submissions.send(submission).await.map_err(|_| SamplingError::ShutDown)?;
+        drop(submissions);
         answer.await.unwrap_or(Err(SamplingError::Internal))
-    }
-
-    /// Gives the worker a submission, and this handle back. It waits for room no longer than a call may wait.
-    async fn hand_over(self, submission: Submission) -> Result<(), SamplingError> {
-        if self.closing.is_cancelled() {
-            return Err(SamplingError::ShutDown);
-        }
-        let sending = self.submissions.send(submission);
-        let sent = match self.gathering {
-            Gathering::Fixed { .. } => sending.await,
-            Gathering::Adaptive { window, .. } => {
-                timeout(window, sending).await.map_err(|_| SamplingError::Busy)?
-            }
-        };
-        sent.map_err(|_| SamplingError::ShutDown)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The backend over a peer, or over a coordinator before one.
 
 use futures_util::StreamExt;
-use inferd_engine::sampling::{Offer, SamplingBackend, SamplingConfig, SamplingCoordinator};
+use futures_util::future::join_all;
+use inferd_engine::sampling::{Offer, Patience, SamplingBackend, SamplingConfig, SamplingCoordinator};
 use inferd_engine::testing::contract::question;
 use inferd_engine::{Backend, Blame, GenerateError, TokenEvent};
 use inferd_proto::{Message, Resolved, ResponseFormat, Role, StopReason, ToolCall, Usage};
@@ -151,14 +152,22 @@ async fn a_person_who_considers_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_stays_silent_is_given_up() {
-    let peer = peer([FakeAnswer::Never]);
-    let patience = inferd_engine::sampling::Patience { silence_max: ms(2000), ..Default::default() };
-    let config = SamplingConfig { patience, ..SamplingConfig::default() };
-    let backend = SamplingBackend::with_config("peer", peer.clone(), config);
-    let (took, answered) = timed(events(&backend, question(true))).await;
-    assert!(matches!(answered, Err(GenerateError::Unavailable(_))), "{answered:?}");
-    assert_eq!(took, ms(2000));
-    assert_eq!(peer.cancelled(), 1);
+    for (calls, gathering) in [(1, None), (1, Some(ms(20))), (2, Some(ms(20)))] {
+        let peer = peer([FakeAnswer::Never]);
+        let client: Arc<dyn SamplingClient> = match gathering {
+            Some(_) => Arc::new(SamplingCoordinator::adaptive(peer.clone())),
+            None => peer.clone(),
+        };
+        let patience = Patience { silence_max: ms(2000), ..Patience::default() };
+        let config = SamplingConfig { patience, ..SamplingConfig::default() };
+        let backend = SamplingBackend::with_config("peer", client, config);
+        let (took, answers) = timed(join_all((0..calls).map(|_| events(&backend, question(true))))).await;
+        for answered in answers {
+            assert!(matches!(answered, Err(GenerateError::Unavailable(_))), "{answered:?}");
+        }
+        assert_eq!(took, ms(2000) + gathering.unwrap_or_default(), "from when it was asked");
+        peer.until_cancelled(1).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

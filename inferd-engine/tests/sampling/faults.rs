@@ -60,9 +60,9 @@ async fn a_second_bad_answer_is_final() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_often_is_configured() {
+async fn whether_to_ask_again_is_configured() {
     let peer = peer([text(r#"[{"task_index":0,"response":"A"}]"#), echo(ms(0))]);
-    let config = CoordinatorConfig { retries: 0, ..CoordinatorConfig::default() };
+    let config = CoordinatorConfig { retry_alone: false, ..CoordinatorConfig::default() };
     let coordinator = SamplingCoordinator::with_config(peer.clone(), config);
     let answers = submit_all(&coordinator, [(ms(0), "a"), (ms(0), "b")]).await;
     assert_eq!(answer(&answers[0]), "A");
@@ -108,4 +108,13 @@ async fn an_empty_text_somebody_wrote_is_an_answer() {
     .await;
     assert_eq!(answers.iter().map(answer).collect::<Vec<_>>(), ["", "", ""]);
     assert_eq!(asked.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_the_first_attempt_does_not_count_against_the_second() {
+    let peer = peer([FakeAnswer::After(ms(6000), Box::new(text("no"))), echo(ms(1000))]);
+    let config = CoordinatorConfig { in_flight_max: 1, ..CoordinatorConfig::default() };
+    let coordinator = SamplingCoordinator::with_config(peer.clone(), config);
+    let answers = submit_all(&coordinator, [(ms(0), "a"), (ms(0), "b")]).await;
+    assert_eq!(answers.iter().map(answer).collect::<Vec<_>>(), ["re: a", "re: b"]);
 }

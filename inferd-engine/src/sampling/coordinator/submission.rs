@@ -16,15 +16,15 @@ pub(super) struct Submission {
     pub(super) call: Call,
     reply: oneshot::Sender<Answered>,
     pub(super) since: Instant,
-    /// How often it may still be sent again.
-    retries: u32,
+    /// Whether it may be sent once more, alone.
+    retry_alone: bool,
 }
 
 impl Submission {
     /// A submission made at `since`, and where its answer comes.
-    pub(super) fn new(call: Call, since: Instant, retries: u32) -> (Self, oneshot::Receiver<Answered>) {
+    pub(super) fn new(call: Call, since: Instant, retry_alone: bool) -> (Self, oneshot::Receiver<Answered>) {
         let (reply, answer) = oneshot::channel();
-        (Self { call, reply, since, retries }, answer)
+        (Self { call, reply, since, retry_alone }, answer)
     }
 
     /// Whether nobody waits for the answer any more.
@@ -44,11 +44,10 @@ impl Submission {
 
     /// Gives the caller its failure, unless it is to be sent once more, alone.
     pub(super) fn fail(mut self, error: SamplingError) -> Option<Self> {
-        if self.retries == 0 || !error.blames_the_merging() {
+        if !self.retry_alone || !error.blames_the_merging() {
             self.answer(Err(error));
             return None;
         }
-        self.retries -= 1;
         self.call.alone = true;
         Some(self)
     }

@@ -15,7 +15,7 @@ fn touchy(call: &Call, across_callers: bool) -> Option<BatchKey> {
 
 async fn submit(to: &mpsc::Sender<Submission>, messages: Vec<SamplingMessage>) -> Option<Answered> {
     let call = Call::from(CreateMessageRequestParams::new(messages, 1));
-    let (submission, answer) = Submission::new(call, Instant::now(), 0);
+    let (submission, answer) = Submission::new(call, Instant::now(), false);
     to.send(submission).await.unwrap();
     answer.await.ok()
 }
