@@ -118,9 +118,9 @@ impl SamplingCoordinator {
         refuse_re_entry(&call.caller, self.client.session().as_deref())?;
         let _asked = self.standoff.ask()?;
         let (submission, answer) = Submission::new(call, Instant::now(), self.retry_alone);
-        let Self { submissions, .. } = self;
-        submissions.send(submission).await.map_err(|_| SamplingError::ShutDown)?;
-        drop(submissions);
+        let sent = self.submissions.send(submission).await;
+        drop(self);
+        sent.map_err(|_| SamplingError::ShutDown)?;
         answer.await.unwrap_or(Err(SamplingError::Internal))
     }
 }
