@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use inferd_proto::{AdminCommand, AdminStatus};
+use inferd_proto::{AdminCommand, AdminStatus, ErrorCode, Reloaded};
 use interprocess::local_socket::tokio::prelude::LocalSocketStream;
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,6 +29,8 @@ pub enum AdminFrame {
     Status(AdminStatus),
     /// The answer to [`AdminCommand::Snapshot`].
     Snapshot(Value),
+    /// The answer to [`AdminCommand::Reload`].
+    Reloaded(Reloaded),
     /// A frame this version does not know, or the answer to another command.
     Other(Value),
 }
@@ -57,9 +59,14 @@ pub enum AdminError {
     /// No answer within five seconds.
     #[error("the daemon does not answer")]
     Silent,
-    /// The daemon did not do it; the text is its reason.
-    #[error("the daemon refused: {0}")]
-    Refused(String),
+    /// The daemon did not do it.
+    #[error("the daemon refused: {reason}")]
+    Refused {
+        /// What it is, as far as this version knows the code.
+        code: Option<ErrorCode>,
+        /// The daemon's reason.
+        reason: String,
+    },
 }
 
 impl AdminError {
@@ -114,16 +121,45 @@ impl<T: AsyncRead + AsyncWrite> Admin<T> {
     /// # Errors
     /// [`AdminError`]; [`AdminError::Silent`] after five seconds.
     pub async fn snapshot(&mut self) -> Result<Value, AdminError> {
-        self.send(AdminCommand::Snapshot).await?;
+        self.ask(AdminCommand::Snapshot, |frame| match frame {
+            AdminFrame::Snapshot(snapshot) => Some(snapshot),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Has the configuration read again, and says what that changed.
+    ///
+    /// # Errors
+    /// [`AdminError`]; [`AdminError::Refused`] where the daemon keeps to the configuration it has.
+    pub async fn reload(&mut self) -> Result<Reloaded, AdminError> {
+        self.ask(AdminCommand::Reload, |frame| match frame {
+            AdminFrame::Reloaded(reloaded) => Some(reloaded),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends a command and waits for what `answers` it, passing over what else comes meanwhile.
+    async fn ask<A>(
+        &mut self,
+        command: AdminCommand,
+        answers: impl Fn(AdminFrame) -> Option<A>,
+    ) -> Result<A, AdminError> {
+        self.send(command).await?;
         let answer = async {
             loop {
                 match self.next().await?.ok_or(AdminError::Closed)? {
-                    AdminFrame::Snapshot(snapshot) => return Ok(snapshot),
                     AdminFrame::Other(frame) if frame["type"] == "error" => {
-                        let reason = frame["message"].as_str().unwrap_or_default();
-                        return Err(AdminError::Refused(reason.to_owned()));
+                        let code = ErrorCode::deserialize(&frame["code"]).ok();
+                        let reason = frame["message"].as_str().unwrap_or_default().to_owned();
+                        return Err(AdminError::Refused { code, reason });
                     }
-                    AdminFrame::Status(_) | AdminFrame::Other(_) => {}
+                    frame => {
+                        if let Some(answer) = answers(frame) {
+                            return Ok(answer);
+                        }
+                    }
                 }
             }
         };
@@ -140,6 +176,10 @@ impl AdminFrame {
                 Err(_) => Self::Other(frame),
             },
             Some("snapshot") => Self::Snapshot(frame),
+            Some("reloaded") => match Reloaded::deserialize(&frame) {
+                Ok(reloaded) => Self::Reloaded(reloaded),
+                Err(_) => Self::Other(frame),
+            },
             _ => Self::Other(frame),
         }
     }

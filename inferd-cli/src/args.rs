@@ -10,7 +10,7 @@ use crate::exit;
 
 /// Talk to the inference daemon that the programs on this machine share.
 ///
-/// Where no daemon is running, chat and ask start one for as long as they run.
+/// Where no daemon is running, chat, ask, embed and models start one for as long as they run.
 #[derive(Debug, Parser)]
 #[command(name = "inferd-cli", version, max_term_width = 100)]
 pub struct Cli {
@@ -45,10 +45,22 @@ pub(crate) enum Command {
     /// Ask one question and print the answer
     #[command(after_help = exit::TABLE)]
     Ask(AskArgs),
+    /// Turn texts into vectors
+    ///
+    /// Prints a vector a line, as JSON, in the order of the texts.
+    #[command(after_help = exit::TABLE)]
+    Embed(EmbedArgs),
+    /// List the models there are
+    Models(ModelsArgs),
     /// Show what the daemon is doing
     ///
     /// Exits with 10 where none is running.
     Status(StatusArgs),
+    /// Have the daemon read its configuration again
+    ///
+    /// No request is lost. A configuration that cannot be used is refused whole, and the daemon keeps the one it has:
+    /// exits with 5. Exits with 10 where none is running.
+    Reload,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +107,28 @@ pub(crate) struct AskArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// The texts [default: each line of standard input]
+    pub(crate) texts: Vec<String>,
+    /// The model to ask [default: the daemon's choice]
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// The length of the vectors, for a model that can shorten them
+    #[arg(long, value_name = "N")]
+    pub(crate) dimensions: Option<u32>,
+    /// Print what the daemon said, as JSON: the vectors of up to 2048 texts a line, with model and tokens
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Print what the daemon said, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Print what the daemon said, as JSON
     #[arg(long)]
@@ -133,7 +167,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         insta::assert_snapshot!("help", cli.render_long_help());
-        for name in ["chat", "ask", "status"] {
+        for name in ["chat", "ask", "embed", "models", "status", "reload"] {
             let command = cli.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A turn enters the conversation with its answer or not at all.
 //! - Nothing an answer can end with ends the chat, except that nobody reads it.
+//! - However it ends, the terminal is left as it was found.
 
 mod command;
 mod conversation;
@@ -17,6 +18,7 @@ use crate::args::{ChatArgs, Reach};
 use crate::client::ClientError;
 use crate::exit::Exit;
 use crate::link::Link;
+use crate::platform::terminated;
 use crate::screen::{Output, Screen};
 use crate::turn::{self, End, interrupt};
 use crate::waiting::Waiting;
@@ -36,7 +38,7 @@ struct Chat {
     exit: Exit,
 }
 
-/// Talks until the input ends.
+/// Talks until the input ends, or the program is asked to.
 pub(crate) async fn run(args: ChatArgs, reach: &Reach) -> anyhow::Result<Exit> {
     let mut input = Input::of_stdin()?;
     let attended = input.is_attended();
@@ -52,27 +54,31 @@ pub(crate) async fn run(args: ChatArgs, reach: &Reach) -> anyhow::Result<Exit> {
     if attended {
         eprintln!("/help lists the commands, Ctrl-D leaves\n");
     }
-    loop {
-        match input.next().await? {
-            Line::End => break,
-            Line::Interrupted if attended => eprintln!("Ctrl-D or /quit leaves"),
-            Line::Interrupted => {
-                chat.exit = Exit::Interrupted;
-                break;
-            }
-            Line::Text(text) => {
-                if !chat.take(&text).await? {
-                    break;
-                }
-            }
+    let exit = tokio::select! {
+        // In this order, so that the signal is listened for before the terminal is set otherwise.
+        biased;
+        () = terminated(), if attended => {
+            input.abandon().map(|()| Exit::Terminated).map_err(Into::into)
         }
-    }
-    let exit = if attended { Exit::Ok } else { chat.exit };
+        talked = chat.talk(&mut input) => talked,
+    };
     chat.link.close().await;
-    Ok(exit)
+    exit
 }
 
 impl Chat {
+    /// Takes line after line until the last.
+    async fn talk(&mut self, input: &mut Input) -> anyhow::Result<Exit> {
+        loop {
+            match input.next().await? {
+                Line::Interrupted if self.attended => eprintln!("Ctrl-D or /quit leaves"),
+                Line::Interrupted => return Ok(Exit::Interrupted),
+                Line::Text(text) if self.take(&text).await? => {}
+                Line::Text(_) | Line::End => return Ok(if self.attended { Exit::Ok } else { self.exit }),
+            }
+        }
+    }
+
     /// Does what was typed; false where the chat is over.
     async fn take(&mut self, text: &str) -> anyhow::Result<bool> {
         match Typed::of(text) {

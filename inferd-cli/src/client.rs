@@ -1,11 +1,12 @@
 //! The async client of protocol v1.
 //!
-//! A [`Request`] enters; an [`Answer`] leaves, a stream of its frames. Any number may be open at once on the one
+//! A [`Request`] enters; an [`Answer`] leaves, a stream of its frames. Texts enter, and their vectors leave in one piece
+//! ([`Client::embed`]). Any number of requests may be open at once on the one
 //! connection a client holds, told apart by id. The connection is dialled again when the next request finds it broken.
 //!
 //! Invariants:
 //! - A request is never sent twice: once it was handed to a connection, its answer ends with that connection.
-//! - Dropping an unfinished [`Answer`] ends its request at the daemon.
+//! - Dropping an unfinished [`Answer`], or the wait for vectors, ends its request at the daemon.
 //! - Memory is bounded: [`ANSWER_BYTES_MAX`] of unread frames an answer, [`MAX_FRAME_BYTES`] of unsent requests.
 //!
 //! An answer that is not read holds its frames up to [`ANSWER_BYTES_MAX`]. Past that the connection is read no
@@ -23,7 +24,8 @@ mod open;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use inferd_proto::{Hello, MAX_FRAME_BYTES, Request};
+use inferd_proto::{EmbedRequest, Embeddings, Hello, MAX_FRAME_BYTES, Request};
+use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
 pub use address::{Address, AddressError};
@@ -31,7 +33,7 @@ pub use answer::Answer;
 pub use dial::Key;
 pub(crate) use dial::local;
 pub(crate) use error::is_absence;
-pub use error::{Broken, ClientError};
+pub use error::{Broken, ClientError, Refusal};
 pub(crate) use lines::LineReader;
 pub use open::ANSWER_BYTES_MAX;
 
@@ -68,17 +70,13 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoHello`] from a daemon too old to know; else as for [`Client::generate`].
     pub async fn hello(&self) -> Result<Hello, ClientError> {
-        let line = b"{\"type\":\"hello\"}\n";
-        let mut refused = Broken::Closed;
-        for _ in 0..DIALS_MAX {
-            let connection = self.connection().await?;
+        let give = |connection: Arc<Connection>| async move {
             let (told, hello) = oneshot::channel();
-            match connection.open.hello(told, line) {
-                Ok(()) => return hello.await.unwrap_or(Err(ClientError::Broken(Broken::Closed))),
-                Err(broken) => refused = broken,
-            }
-        }
-        Err(ClientError::Broken(refused))
+            connection.open.hello(told, b"{\"type\":\"hello\"}\n")?;
+            Ok(hello)
+        };
+        let (hello, _connection) = self.give(give).await?;
+        hello.await.unwrap_or(Err(ClientError::Broken(Broken::Closed)))
     }
 
     /// Sends `request` and returns its answer, to be read as it comes. A request without an id is given one.
@@ -86,24 +84,55 @@ impl Client {
     /// # Errors
     /// [`ClientError`] where the request could not be sent; nothing of it reached the daemon then.
     pub async fn generate(&self, mut request: Request) -> Result<Answer, ClientError> {
-        if request.id.is_empty() {
-            request.id = format!("cli-{}", self.ids_made.fetch_add(1, Ordering::Relaxed));
+        self.name(&mut request.id);
+        let (line, id) = (&line(&request)?, &request.id);
+        let give = |connection: Arc<Connection>| async move { connection.open.request(id, line).await };
+        let (frames, connection) = self.give(give).await?;
+        Ok(Answer::new(request.id, frames, connection))
+    }
+
+    /// Sends the texts of `request` and waits for their vectors. A request without an id is given one.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with what the daemon says; else as for [`Client::generate`], and
+    /// [`ClientError::Broken`] where the connection ended first.
+    pub async fn embed(&self, mut request: EmbedRequest) -> Result<Embeddings, ClientError> {
+        #[derive(Serialize)]
+        struct Embed<'a> {
+            r#type: &'static str,
+            #[serde(flatten)]
+            request: &'a EmbedRequest,
         }
-        let mut line = serde_json::to_vec(&request).map_err(ClientError::Encode)?;
-        if line.len() > MAX_FRAME_BYTES {
-            return Err(ClientError::FrameTooLarge);
-        }
-        line.push(b'\n');
+        self.name(&mut request.id);
+        let (line, id) = (&line(&Embed { r#type: "embed", request: &request })?, &request.id);
+        let give = |connection: Arc<Connection>| async move { connection.open.embed(id, line).await };
+        let (vectors, connection) = self.give(give).await?;
+        let _left = Left { id, connection: &connection };
+        vectors.await.unwrap_or(Err(ClientError::Broken(Broken::Closed)))
+    }
+
+    /// Gives a request to the connection in use, and to a new one where that turns out to be broken before anything
+    /// was sent.
+    async fn give<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        to: impl Fn(Arc<Connection>) -> F,
+    ) -> Result<(T, Arc<Connection>), ClientError> {
         let mut refused = Broken::Closed;
         for _ in 0..DIALS_MAX {
             let connection = self.connection().await?;
-            match connection.open.request(&request.id, &line).await {
-                Ok(frames) => return Ok(Answer::new(request.id, frames, connection)),
+            match to(Arc::clone(&connection)).await {
+                Ok(given) => return Ok((given, connection)),
                 Err(ClientError::Broken(broken)) => refused = broken,
                 Err(error) => return Err(error),
             }
         }
         Err(ClientError::Broken(refused))
+    }
+
+    fn name(&self, id: &mut String) {
+        if id.is_empty() {
+            *id = format!("cli-{}", self.ids_made.fetch_add(1, Ordering::Relaxed));
+        }
     }
 
     /// The connection in use, or a new one where that is broken.
@@ -116,6 +145,27 @@ impl Client {
         *current = Some(Arc::clone(&connection));
         Ok(connection)
     }
+}
+
+/// Ends a request that is still open when nobody waits for it any more.
+struct Left<'a> {
+    id: &'a str,
+    connection: &'a Connection,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.connection.open.cancel(self.id);
+    }
+}
+
+fn line(request: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    let mut line = serde_json::to_vec(request).map_err(ClientError::Encode)?;
+    if line.len() > MAX_FRAME_BYTES {
+        return Err(ClientError::FrameTooLarge);
+    }
+    line.push(b'\n');
+    Ok(line)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use inferd_daemon::config::{Config, ConfigError};
+use inferd_daemon::config::{Config, Source};
 use inferd_daemon::lock::LockError;
 use inferd_daemon::paths::Paths;
 use inferd_daemon::process::{self, Daemon, Engines, StartError};
@@ -20,27 +20,21 @@ pub(crate) struct Home {
 /// A daemon inside this process.
 pub(crate) struct Embedded(Daemon);
 
-/// Why none could be started.
+/// None could be started.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EmbeddedError {
-    /// The configuration cannot be used.
-    #[error("no daemon is running and none can be started")]
-    Config(#[from] ConfigError),
-    /// The daemon did not start.
-    #[error("no daemon is running and none can be started")]
-    Start(#[from] StartError),
-}
+#[error("no daemon is running and none can be started")]
+pub(crate) struct EmbeddedError(#[from] StartError);
 
 impl EmbeddedError {
     /// Whether another process is, or is becoming, the daemon.
     pub(crate) fn is_held(&self) -> bool {
-        matches!(self, Self::Start(StartError::Lock(LockError::AlreadyHeld(_))))
+        matches!(self.0, StartError::Lock(LockError::AlreadyHeld(_)))
     }
 
     pub(crate) fn exit(&self) -> Exit {
-        match self {
-            Self::Config(_) => Exit::Usage,
-            Self::Start(_) => Exit::CannotConnect,
+        match self.0 {
+            StartError::Config(_) => Exit::Usage,
+            _ => Exit::CannotConnect,
         }
     }
 }
@@ -66,8 +60,7 @@ impl Home {
 
     /// Starts a daemon here; it serves when this returns.
     pub(crate) async fn start(&self) -> Result<Embedded, EmbeddedError> {
-        let config = Config::load(self.file.as_deref())?;
-        Ok(Embedded(process::start(config).await?))
+        Ok(Embedded(process::start(Source::of_file(self.file.clone())).await?))
     }
 }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use inferd_proto::ErrorCode;
 
+use crate::admin::AdminError;
 use crate::client::{Broken, ClientError};
 
 /// How the program ended.
@@ -32,6 +33,8 @@ pub enum Exit {
     CannotConnect = 10,
     /// Ctrl-C, as shells number it.
     Interrupted = 130,
+    /// SIGTERM at the prompt, as shells number it.
+    Terminated = 143,
 }
 
 /// The table of codes, as `ask --help` shows it.
@@ -68,10 +71,24 @@ impl From<ErrorCode> for Exit {
     }
 }
 
+impl From<&AdminError> for Exit {
+    fn from(error: &AdminError) -> Self {
+        match error {
+            AdminError::Refused { code, .. } => code.map_or(Self::Internal, Self::from),
+            AdminError::Connect { .. }
+            | AdminError::Io(_)
+            | AdminError::NotAdmin(_)
+            | AdminError::Closed
+            | AdminError::Silent => Self::CannotConnect,
+        }
+    }
+}
+
 impl From<&ClientError> for Exit {
     fn from(error: &ClientError) -> Self {
         match error {
             ClientError::Broken(Broken::Said { code, .. }) => (*code).into(),
+            ClientError::Refused(refusal) => refusal.code.into(),
             ClientError::Connect { .. } | ClientError::Broken(_) | ClientError::NoHello(_) => {
                 Self::CannotConnect
             }

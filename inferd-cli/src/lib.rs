@@ -12,11 +12,17 @@ mod args;
 mod ask;
 mod chat;
 pub mod client;
+mod console;
+mod embed;
 mod embedded;
 mod exit;
 mod link;
+mod models;
+mod platform;
+mod reload;
 mod screen;
 mod status;
+mod table;
 mod turn;
 mod waiting;
 mod words;
@@ -32,6 +38,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         args::Command::Chat(args) => chat::run(args, &cli.reach).await,
         args::Command::Ask(args) => ask::run(args, &cli.reach).await,
+        args::Command::Embed(args) => embed::run(args, &cli.reach).await,
+        args::Command::Models(args) => models::run(&args, &cli.reach).await,
         args::Command::Status(args) => status::run(&args, &cli.reach).await,
+        args::Command::Reload => Ok(reload::run(&cli.reach).await),
     }
 }

@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use inferd_proto::{Hello, Request};
+use inferd_proto::{EmbedRequest, Embeddings, Hello, Request};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::Reach;
 use crate::client::{Answer, Client, ClientError, Key};
 use crate::embedded::{Embedded, EmbeddedError, Home};
 use crate::exit::Exit;
+use crate::platform::terminated;
 use crate::turn::interrupt;
 use crate::words;
 
@@ -96,6 +97,11 @@ impl Link {
         }
     }
 
+    /// Sends texts and waits for their vectors.
+    pub(crate) async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ClientError> {
+        self.client.embed(request).await
+    }
+
     /// Stops the daemon that was started here, when the requests of other programs are answered.
     pub(crate) async fn close(self) {
         let Self { client, embedded, .. } = self;
@@ -107,6 +113,7 @@ impl Link {
             tokio::select! {
                 () = stopped => {}
                 () = interrupt() => {}
+                () = terminated() => {}
             }
         }
     }

@@ -1,17 +1,12 @@
 //! `status`: what the daemon is doing, from its admin socket.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{Admin, AdminError};
 use crate::args::{Reach, StatusArgs};
-use crate::client::Address;
-use crate::embedded::Home;
+use crate::console::with_admin;
 use crate::exit::Exit;
-use crate::words;
+use crate::table;
 
 /// What a snapshot says, as far as it is shown; what a daemon leaves out counts as nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -41,47 +36,19 @@ struct Lane {
 
 /// Prints the daemon's state.
 pub(crate) async fn run(args: &StatusArgs, reach: &Reach) -> anyhow::Result<Exit> {
-    let Some(path) = admin_socket(reach) else {
-        eprintln!(
-            "inferd-cli: status is told on the daemon's own machine only: --connect takes a socket's path here"
-        );
-        return Ok(Exit::Usage);
-    };
-    let snapshot = async { Admin::connect(&path).await?.snapshot().await };
-    let snapshot = match snapshot.await {
+    let snapshot = match with_admin(reach, "status", async |admin| admin.snapshot().await).await {
         Ok(snapshot) => snapshot,
-        Err(error) if error.is_absent() => {
-            eprintln!("inferd-cli: no daemon is running: nobody listens at {}", path.display());
-            return Ok(Exit::CannotConnect);
-        }
-        Err(error) => {
-            eprintln!("inferd-cli: {}", words::chain(&error));
-            return Ok(if matches!(error, AdminError::Refused(_)) {
-                Exit::Internal
-            } else {
-                Exit::CannotConnect
-            });
-        }
+        Err(exit) => return Ok(exit),
     };
     if args.json {
         println!("{snapshot}");
     } else {
-        print!("{}", table(&Snapshot::deserialize(snapshot)?));
+        print!("{}", page(&Snapshot::deserialize(snapshot)?));
     }
     Ok(Exit::Ok)
 }
 
-/// The admin socket of this user's daemon, or the one beside the socket that was named.
-fn admin_socket(reach: &Reach) -> Option<PathBuf> {
-    let admin = Home::of_user(reach.config.clone()).admin();
-    match &reach.connect {
-        None => Some(admin),
-        Some(Address::Local(path)) => Some(path.with_file_name(admin.file_name()?)),
-        Some(Address::Tcp(_)) => None,
-    }
-}
-
-fn table(snapshot: &Snapshot) -> String {
+fn page(snapshot: &Snapshot) -> String {
     let Snapshot { version, uptime_s, running, active, waiting, queue_depth, clients, sockets, lanes } =
         snapshot;
     let mut out = format!("inferd {version}, up {}\n", duration(*uptime_s));
@@ -98,22 +65,7 @@ fn table(snapshot: &Snapshot) -> String {
         count(clients)
     ));
     line(String::new());
-    let rows: Vec<[String; 5]> =
-        std::iter::once(["LANE", "KIND", "STATE", "RUNNING", "MODELS"].map(str::to_owned))
-            .chain(lanes.iter().map(Lane::row))
-            .collect();
-    let widths: [usize; 4] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    });
-    for row in &rows {
-        let mut text = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            write!(text, "{cell:width$}  ").expect("a String takes every text");
-        }
-        text.push_str(&row[4]);
-        line(text.trim_end().to_owned());
-    }
-    out
+    out + &table::of(["LANE", "KIND", "STATE", "RUNNING", "MODELS"], lanes.iter().map(Lane::row))
 }
 
 impl Lane {
@@ -170,12 +122,12 @@ mod tests {
                 {"name": "cloud", "kind": "openai", "state": "shut", "running": 0, "ready": false, "models": []},
             ],
         });
-        insta::assert_snapshot!(table(&Snapshot::deserialize(snapshot).unwrap()));
+        insta::assert_snapshot!(page(&Snapshot::deserialize(snapshot).unwrap()));
     }
 
     #[test]
     fn what_a_daemon_leaves_out_is_no_error() {
-        table(&Snapshot::deserialize(json!({"id": "admin", "type": "snapshot"})).unwrap());
+        page(&Snapshot::deserialize(json!({"id": "admin", "type": "snapshot"})).unwrap());
     }
 
     #[test]

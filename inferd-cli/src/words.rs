@@ -2,6 +2,8 @@
 
 use inferd_proto::{ErrorCode, Hello, Model, QueueState, Response};
 
+use crate::client::{ClientError, Refusal};
+
 /// The lane of a daemon that found no model server.
 const MOCK: &str = "mock";
 
@@ -29,6 +31,17 @@ pub(crate) fn refusal(
     match retry_after_ms {
         Some(ms) => format!("{meaning}; try again in {} s", ms.div_ceil(1000).max(1)),
         None => meaning,
+    }
+}
+
+/// Says why there is nothing to show.
+pub(crate) fn failure(error: &ClientError) -> String {
+    match error {
+        ClientError::Refused(refused) => {
+            let Refusal { code, message, retry_after_ms, queue } = &**refused;
+            refusal(*code, message, *retry_after_ms, *queue)
+        }
+        error => chain(error),
     }
 }
 
@@ -86,7 +99,7 @@ fn chosen<'h>(hello: &'h Hello, wanted: Option<&str>) -> Option<&'h Model> {
 }
 
 fn lane(model: &Model, wanted: Option<&str>) -> String {
-    let Model { name, backend, ready } = model;
+    let Model { name, backend, ready, .. } = model;
     let mut lane = match (name.as_str(), wanted) {
         (name, None) if name == backend => name.to_owned(),
         ("*", None) => format!("any model on {backend}"),

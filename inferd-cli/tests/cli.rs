@@ -6,9 +6,17 @@
 mod ask;
 #[path = "cli/chat.rs"]
 mod chat;
+#[path = "cli/embed.rs"]
+mod embed;
 #[path = "cli/embedded.rs"]
 mod embedded;
+#[path = "cli/models.rs"]
+mod models;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/scripted.rs"]
 mod scripted;
 #[path = "cli/status.rs"]
 mod status;
+#[path = "cli/terminal.rs"]
+mod terminal;

@@ -1,63 +1,32 @@
 //! The admin socket: says where the daemon stands to whoever connects, and takes a few commands.
 //!
-//! Changes of state enter through [`Hub::publish`]; status frames, snapshots and the wish to stop leave. No request is
-//! answered here.
+//! Changes of state enter through [`Hub::publish`]; status frames, snapshots, and the wishes to reload and to stop
+//! leave. No request is answered here.
+
+mod command;
+mod hub;
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use inferd_proto::{AdminCommand, AdminStatus, ErrorCode, Lines, Response};
+use inferd_proto::Lines;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{Listener, LocalListener};
-use crate::router::LaneState;
-use crate::service::Service;
+pub(crate) use command::Serving;
+pub use command::Sockets;
+pub(crate) use hub::Hub;
 
-/// Changes of state that a reader may be behind; one further behind is told the current state.
-const CHANGES_KEPT: usize = 64;
+use crate::endpoint::{Listener, LocalListener};
+use crate::process::Reloader;
+use command::obey;
 
 /// The longest command, in bytes.
 const COMMAND_BYTES_MAX: usize = 4 * 1024;
-
-/// Where the daemon stands, and who wants to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Hub(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    now: AdminStatus,
-    changes: broadcast::Sender<AdminStatus>,
-}
-
-impl Hub {
-    pub(crate) fn new() -> Self {
-        let changes = broadcast::Sender::new(CHANGES_KEPT);
-        Self(Arc::new(Mutex::new(State { now: AdminStatus::Starting, changes })))
-    }
-
-    /// Tells everybody, and whoever comes later.
-    pub(crate) fn publish(&self, status: AdminStatus) {
-        let mut state = self.lock();
-        state.now = status.clone();
-        // Nobody listening is no failure.
-        state.changes.send(status).ok();
-    }
-
-    /// The current state and every change after it.
-    fn subscribe(&self) -> (AdminStatus, broadcast::Receiver<AdminStatus>) {
-        let state = self.lock();
-        (state.now.clone(), state.changes.subscribe())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What the admin socket shows and does.
 #[derive(Debug, Clone)]
@@ -65,45 +34,24 @@ pub(crate) struct Admin {
     pub(crate) hub: Hub,
     /// Asks the daemon to finish and stop.
     pub(crate) drain: CancellationToken,
+    /// Makes the daemon read its configuration again.
+    pub(crate) reloader: Reloader,
     /// What is served; empty until it is.
     pub(crate) serving: Arc<OnceLock<Serving>>,
     pub(crate) started: Instant,
 }
 
-/// What a snapshot is taken of.
-#[derive(Debug)]
-pub(crate) struct Serving {
-    pub(crate) service: Arc<Service>,
-    pub(crate) sockets: Sockets,
-}
-
-/// Where the daemon listens.
-#[derive(Debug, Clone, Serialize)]
-pub struct Sockets {
-    /// The local socket or pipe.
-    pub local: std::path::PathBuf,
-    /// The TCP address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<std::net::SocketAddr>,
-}
-
-/// The state of lanes, queue and clients.
-#[derive(Debug, Serialize)]
-struct Snapshot<'a> {
-    id: &'static str,
-    r#type: &'static str,
-    version: &'static str,
-    pid: u32,
-    uptime_s: u64,
-    #[serde(flatten)]
-    status: AdminStatus,
-    sockets: &'a Sockets,
-    running: usize,
-    waiting: usize,
-    active: usize,
-    queue_depth: usize,
-    clients: usize,
-    lanes: Vec<LaneState>,
+impl Admin {
+    /// That of a daemon that is just starting.
+    pub(crate) fn new(reloader: Reloader) -> Self {
+        Self {
+            hub: Hub::new(),
+            drain: CancellationToken::new(),
+            reloader,
+            serving: Arc::new(OnceLock::new()),
+            started: Instant::now(),
+        }
+    }
 }
 
 /// Serves `listener` until `stopped`.
@@ -181,57 +129,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 // A reader that says nothing more, as `nc -N` does, still wants to be told.
                 listens = !bytes.is_empty();
                 while let Some(line) = lines.next(&mut bytes).map_err(io::Error::other)? {
-                    let reply = obey(line, admin);
+                    let reply = obey(line, admin).await;
                     socket.write_all(&reply).await?;
                 }
             }
         }
-    }
-}
-
-/// Carries out a command; what it is answered with.
-fn obey(line: &[u8], admin: &Admin) -> Vec<u8> {
-    let failed = |message: String| {
-        frame(&Response::Error {
-            id: "admin".to_owned(),
-            code: ErrorCode::InvalidRequest,
-            message,
-            retry_after_ms: None,
-            queue: None,
-        })
-    };
-    match serde_json::from_slice(line) {
-        Ok(AdminCommand::Snapshot) => match admin.serving.get() {
-            Some(serving) => frame(&snapshot(admin, serving)),
-            None => failed("snapshot: the daemon is still starting".to_owned()),
-        },
-        Ok(AdminCommand::Drain) => {
-            admin.drain.cancel();
-            Vec::new()
-        }
-        Ok(AdminCommand::Reload) => {
-            failed("reload: this daemon reads its configuration at start only".to_owned())
-        }
-        Err(error) => failed(format!("expected a command such as {{\"type\":\"snapshot\"}}: {error}")),
-    }
-}
-
-fn snapshot<'a>(admin: &Admin, Serving { service, sockets }: &'a Serving) -> Snapshot<'a> {
-    let queue = service.gate.state();
-    Snapshot {
-        id: "admin",
-        r#type: "snapshot",
-        version: env!("CARGO_PKG_VERSION"),
-        pid: std::process::id(),
-        uptime_s: admin.started.elapsed().as_secs(),
-        status: admin.hub.subscribe().0,
-        sockets,
-        running: queue.running,
-        waiting: queue.waiting,
-        active: service.gate.limits().active,
-        queue_depth: queue.capacity,
-        clients: service.gate.clients(),
-        lanes: service.router.state(),
     }
 }
 

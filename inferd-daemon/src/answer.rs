@@ -13,12 +13,12 @@ mod limit;
 use std::future::Future;
 use std::time::Duration;
 
-use inferd_engine::{GenerateError, TokenEvent};
-use inferd_proto::{Resolved, StopReason, Timings, ToolCall, Usage};
+use inferd_engine::{Embedded, GenerateError, TokenEvent};
+use inferd_proto::{EmbedRequest, Resolved, StopReason, Timings, ToolCall, Usage};
 use tokio::time::Instant;
 
-use crate::queue::{Admission, Client, Permit, Place, Refused};
-use crate::router::{RouteError, Router, Tokens};
+use crate::queue::{Admission, Ask, Client, Permit, Refused};
+use crate::router::{RouteError, Router, Ticket, Tokens};
 use limit::Limit;
 
 /// What happens to a request, in order.
@@ -132,39 +132,76 @@ pub async fn answer(
     let deadline = Limit { name: "deadline_ms", after: request.deadline, from: received };
     deadline
         .bounds(async {
-            let place = gate.enter(who, &request, received)?;
-            let permit = turn(place, &request, received, replies).await?;
-            let ticket = router.route(request.model.as_deref(), permit.since()).await?;
+            let (permit, ticket) = admit(gate, router, who, &request, received, replies).await?;
             replies.tell(Event::Running(ticket.lane()));
             let tokens = ticket.start(request, |lane| replies.tell(Event::Retrying(lane))).await?;
-            stream(tokens, permit, received, replies).await
+            stream(permit, tokens, received, replies).await
         })
         .await
 }
 
-/// Waits for the request's turn, as long as it is willing to.
-async fn turn<'g>(
-    place: Place<'g>,
+/// Embeds the texts of `request`, which was received at `received`: the vectors, and the lane that made them.
+///
+/// # Errors
+/// [`AnswerError`], as for an answer.
+pub async fn embed(
+    gate: &Admission,
+    router: &Router,
+    who: &Client,
+    request: EmbedRequest,
+    received: Instant,
+) -> Result<(Embedded, String), AnswerError> {
+    let request = Box::new(request);
+    let ask = Ask::from(&*request);
+    let place = gate.enter(who, &ask, router.room(), received)?;
+    let mut permit = place.turn().await?;
+    let ticket = route(router, &ask, &mut permit).await?;
+    let (embedded, lane) = ticket.embed(request).await?;
+    permit.correct_prompt(embedded.usage.prompt_tokens);
+    Ok((embedded, lane))
+}
+
+/// Waits for the request's turn and for its lane, as long as it is willing to.
+async fn admit<'a>(
+    gate: &'a Admission,
+    router: &'a Router,
+    who: &'a Client,
     request: &Resolved,
     received: Instant,
     replies: &mut impl Replies,
-) -> Result<Permit<'g>, AnswerError> {
+) -> Result<(Permit<'a>, Ticket<'a>), AnswerError> {
     let max_wait = Limit { name: "max_wait_ms", after: request.max_wait, from: received };
     max_wait
         .bounds(async {
-            if request.progress {
-                Ok(place.turn_watched(|position| replies.tell(Event::Queued(position))).await?)
+            let ask = Ask::from(request);
+            let place = gate.enter(who, &ask, router.room(), received)?;
+            let mut permit = if request.progress {
+                place.turn_watched(|position| replies.tell(Event::Queued(position))).await?
             } else {
-                Ok(place.turn().await?)
-            }
+                place.turn().await?
+            };
+            let ticket = route(router, &ask, &mut permit).await?;
+            Ok((permit, ticket))
         })
         .await
+}
+
+/// Picks the lane of a request that has its turn; the room that the gate kept for it is its own then.
+async fn route<'r>(
+    router: &'r Router,
+    ask: &Ask<'_>,
+    permit: &mut Permit<'_>,
+) -> Result<Ticket<'r>, RouteError> {
+    let ticket = router.route(ask.need, permit.since()).await?;
+    permit.seated();
+    Ok(ticket)
 }
 
 /// Passes the answer on, event by event, and settles with its lane.
 async fn stream(
-    mut tokens: Tokens,
     mut permit: Permit<'_>,
+    // Dropped before the permit: whoever is next finds the lane's room too.
+    mut tokens: Tokens,
     received: Instant,
     replies: &mut impl Replies,
 ) -> Result<(), AnswerError> {

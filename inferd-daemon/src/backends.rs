@@ -1,24 +1,40 @@
 //! From a configured backend to one that generates.
+//!
+//! Invariants:
+//! - What is built depends on its `Recipe` and on nothing else.
 
 use std::sync::Arc;
 
-use inferd_engine::Backend;
+use inferd_engine::anthropic::Anthropic;
+use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
+use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
-use inferd_engine::{RemoteConfig, RemoteError};
+use inferd_engine::{Backend, RemoteConfig, RemoteError};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{BackendConfig, EngineConfig, HttpConfig};
+use crate::config::{BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::paths::Paths;
 use crate::secrets::Secrets;
 
 /// A backend that cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot build backend `{name}`")]
 pub struct BackendError {
-    /// Its name.
     name: String,
-    /// What the engine said.
     #[source]
-    source: RemoteError,
+    source: EngineError,
+}
+
+/// What an engine has against its configuration.
+#[derive(Debug, thiserror::Error)]
+enum EngineError {
+    /// An engine that is reached by HTTP.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Another daemon.
+    #[error(transparent)]
+    Inferd(#[from] InferdError),
 }
 
 /// Builds a backend. Nothing is connected to: a server that is down is no error here.
@@ -26,33 +42,94 @@ pub struct BackendError {
 /// # Errors
 /// [`BackendError`] where the engine does not accept the configuration.
 pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backend>, BackendError> {
-    match &config.engine {
-        EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
-            let script = MockConfig {
-                tokens: tokens.clone(),
-                token_delay_ms: *token_delay_ms,
-                mid_stream_drop_after: *mid_stream_drop_after,
-                ..MockConfig::default()
-            };
-            Ok(Arc::new(Mock::named(config.name.clone(), script)))
-        }
-        EngineConfig::Http(http) => match OpenAi::new(openai(config, http, secrets)) {
-            Ok(backend) => Ok(Arc::new(backend)),
-            Err(source) => Err(BackendError { name: config.name.clone(), source }),
-        },
+    Recipe::of(config, secrets).build()
+}
+
+/// All that a backend is built from. Equal ones build alike, so that one need not be built again.
+pub(crate) struct Recipe<'a> {
+    name: &'a str,
+    engine: &'a EngineConfig,
+    /// Models to ask for by default, by an engine that has to name one; `*` is no model to ask for.
+    models: Vec<&'a str>,
+    key: Option<&'a SecretString>,
+}
+
+impl PartialEq for Recipe<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // Both are ours: how long this takes tells nobody anything.
+        let [key, others] = [self, other].map(|recipe| recipe.key.map(ExposeSecret::expose_secret));
+        (self.name, self.engine, &self.models, key) == (other.name, other.engine, &other.models, others)
     }
 }
 
-fn openai(config: &BackendConfig, http: &HttpConfig, secrets: &Secrets) -> RemoteConfig {
-    RemoteConfig {
-        api_key: secrets.of_backend(&config.name).cloned(),
-        // The engine asks for the first of these by default; `*` is no model to ask for.
-        models: config.models.iter().filter(|model| *model != "*").cloned().collect(),
-        connect_timeout: http.connect_timeout,
-        first_token_timeout: http.first_token_timeout,
-        idle_timeout: http.idle_timeout,
-        total_timeout: http.total_timeout,
-        ..RemoteConfig::new(config.name.clone(), http.base_url.clone())
+impl<'a> Recipe<'a> {
+    pub(crate) fn of(config: &'a BackendConfig, secrets: &'a Secrets) -> Self {
+        let models = match &config.engine {
+            EngineConfig::Http(_) => config.models.iter().map(String::as_str).filter(|m| *m != "*").collect(),
+            EngineConfig::Mock { .. } | EngineConfig::Inferd(_) => Vec::new(),
+        };
+        Self { name: &config.name, engine: &config.engine, models, key: secrets.of_backend(&config.name) }
+    }
+
+    pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
+        match self.engine {
+            EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
+                let script = MockConfig {
+                    tokens: tokens.clone(),
+                    token_delay_ms: *token_delay_ms,
+                    mid_stream_drop_after: *mid_stream_drop_after,
+                    ..MockConfig::default()
+                };
+                Ok(Arc::new(Mock::named(self.name.to_owned(), script)))
+            }
+            EngineConfig::Http(http) => match http.kind {
+                HttpKind::OpenAi => self.built(OpenAi::new(self.remote(http))),
+                HttpKind::Ollama => {
+                    let keep_alive = http.keep_alive.clone();
+                    self.built(Ollama::new(OllamaConfig { remote: self.remote(http), keep_alive }))
+                }
+                HttpKind::Anthropic => self.built(Anthropic::new(self.remote(http))),
+            },
+            EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
+        }
+    }
+
+    fn built<B: Backend + 'static>(
+        &self,
+        built: Result<B, impl Into<EngineError>>,
+    ) -> Result<Arc<dyn Backend>, BackendError> {
+        match built {
+            Ok(backend) => Ok(Arc::new(backend)),
+            Err(source) => Err(BackendError { name: self.name.to_owned(), source: source.into() }),
+        }
+    }
+
+    fn daemon(&self, daemon: &DaemonConfig) -> InferdConfig {
+        let address = match &daemon.address {
+            DaemonAddress::Local(Some(path)) => InferdAddress::Local(path.clone()),
+            DaemonAddress::Local(None) => InferdAddress::Local(Paths::of_user().local),
+            DaemonAddress::Tcp(address) => InferdAddress::Tcp(address.clone()),
+        };
+        InferdConfig {
+            api_key: self.key.cloned(),
+            connect_timeout: daemon.timeouts.connect,
+            first_token_timeout: daemon.timeouts.first_token,
+            idle_timeout: daemon.timeouts.idle,
+            total_timeout: daemon.timeouts.total,
+            ..InferdConfig::new(self.name, address)
+        }
+    }
+
+    fn remote(&self, http: &HttpConfig) -> RemoteConfig {
+        RemoteConfig {
+            api_key: self.key.cloned(),
+            models: self.models.iter().map(|&model| model.to_owned()).collect(),
+            connect_timeout: http.timeouts.connect,
+            first_token_timeout: http.timeouts.first_token,
+            idle_timeout: http.timeouts.idle,
+            total_timeout: http.timeouts.total,
+            ..RemoteConfig::new(self.name, http.base_url.clone())
+        }
     }
 }
 

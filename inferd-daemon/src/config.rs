@@ -10,21 +10,26 @@
 
 mod backend;
 mod describe;
+mod engine;
 mod error;
 mod file;
 mod overrides;
 mod read;
 mod section;
 mod shape;
+mod source;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use backend::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+pub use backend::BackendConfig;
+pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub(crate) use section::line_of;
+pub use source::Source;
 
 use crate::lifecycle::Identity;
 use crate::router::BreakerConfig;
@@ -68,6 +73,15 @@ pub enum KeySource {
     Variable(String),
     /// In this file.
     File(PathBuf),
+}
+
+impl KeySource {
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Variable(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 /// How much one client may ask for.
@@ -169,10 +183,40 @@ impl Config {
         overrides.onto(self)
     }
 
+    /// This configuration for a daemon that listens already, as `now` says: where it listens stays as it is until a
+    /// restart, whatever is said here.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where what is said here would not do there.
+    pub(crate) fn listening_as(mut self, now: &ListenConfig) -> Result<Self, ConfigError> {
+        let ListenConfig { local, group, tcp, keys: _ } = now.clone();
+        self.listen = ListenConfig { local, group, tcp, ..self.listen };
+        if let (Some(tcp), Err(_)) = (tcp, self.listen.check_exposure()) {
+            return Err(ConfigError::StillExposed(tcp));
+        }
+        self.check_loops()?;
+        Ok(self)
+    }
+
+    /// Refuses a backend that is this daemon itself, where it listens being known in full.
+    pub(crate) fn check_loops(&self) -> Result<(), ConfigError> {
+        for backend in &self.backends {
+            if let Some(key) = backend.engine.leads_to(&self.listen) {
+                return Err(ConfigError::Loop { backend: backend.name.clone(), key });
+            }
+        }
+        Ok(())
+    }
+
     /// What would run, as a configuration file with every default written out. Holds no secret.
     #[must_use]
     pub fn describe(&self) -> String {
         describe::describe(self)
+    }
+
+    /// Every setting but those of backends: where it stands (`[section] key`), and its value as TOML. Holds no secret.
+    pub(crate) fn settings(&self) -> BTreeMap<String, String> {
+        describe::settings(self)
     }
 }
 

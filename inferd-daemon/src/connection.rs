@@ -15,6 +15,7 @@
 mod auth;
 mod call;
 mod dispatch;
+mod embedding;
 mod outbox;
 mod wire;
 

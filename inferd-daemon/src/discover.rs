@@ -10,12 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use inferd_engine::Backend;
-use inferd_engine::RemoteConfig;
-use inferd_engine::openai::OpenAi;
 use tokio::time::timeout;
 
+use crate::backends::build;
 use crate::config::{BackendConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::secrets::Secrets;
 
 /// How long a server may take to name its models.
 pub const PROBE_TIME: Duration = Duration::from_millis(300);
@@ -29,6 +28,8 @@ pub struct Candidate {
     pub name: &'static str,
     /// Where it is.
     pub address: SocketAddr,
+    /// What it speaks there.
+    pub kind: HttpKind,
 }
 
 impl Candidate {
@@ -37,10 +38,10 @@ impl Candidate {
     pub fn usual() -> Vec<Self> {
         let ollama = std::env::var_os("OLLAMA_HOST").and_then(loopback).unwrap_or(at(OLLAMA_PORT));
         vec![
-            Self { name: "ollama", address: ollama },
-            Self { name: "lmstudio", address: at(1234) },
-            Self { name: "llama-server", address: at(8080) },
-            Self { name: "vllm", address: at(8000) },
+            Self { name: "ollama", address: ollama, kind: HttpKind::Ollama },
+            Self { name: "lmstudio", address: at(1234), kind: HttpKind::OpenAi },
+            Self { name: "llama-server", address: at(8080), kind: HttpKind::OpenAi },
+            Self { name: "vllm", address: at(8000), kind: HttpKind::OpenAi },
         ]
     }
 }
@@ -81,9 +82,10 @@ pub async fn find(candidates: &[Candidate]) -> Vec<BackendConfig> {
 }
 
 async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
-    let Candidate { name, address } = candidate;
-    let base_url = format!("http://{address}");
-    let server = match OpenAi::new(RemoteConfig::new(*name, &base_url)) {
+    let Candidate { name, address, kind } = candidate;
+    let engine = EngineConfig::Http(HttpConfig::new(*kind, format!("http://{address}")));
+    let found = BackendConfig::new(*name, engine);
+    let server = match build(&found, &Secrets::default()) {
         Ok(server) => server,
         Err(error) => {
             tracing::warn!(name, %address, %error, "cannot look for a model server");
@@ -97,8 +99,7 @@ async fn probe(candidate: &Candidate) -> Option<BackendConfig> {
         }
         Ok(Ok(mut models)) => {
             models.sort_by_key(|model| embeds(model));
-            let engine = EngineConfig::Http(HttpConfig::new(HttpKind::OpenAi, base_url));
-            Some(BackendConfig { models, ..BackendConfig::new(*name, engine) })
+            Some(BackendConfig { models, ..found })
         }
         Ok(Err(error)) => {
             tracing::debug!(name, %address, %error, "no model server");

@@ -7,6 +7,8 @@
 //! - No failed accept ends a listener.
 //! - Every connection is a task of one tracker, and is waited for.
 
+mod room;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +26,7 @@ use crate::queue::{Admission, Client, ClientKey};
 use crate::router::Router;
 use crate::secrets::Keys;
 use crate::service::{ConnectionLimits, Service, Stop};
+pub(crate) use room::Room;
 
 /// What embedders may set on a listener.
 #[derive(Clone, Default)]
@@ -82,13 +85,9 @@ pub async fn serve_tcp(
     let gate = context.admission.unwrap_or_else(Admission::unlimited);
     let stop = Stop::default();
     let service = Arc::new(Service { gate, router, limits: ConnectionLimits::default(), stop: stop.clone() });
-    let door = Door {
-        service,
-        keys: context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key))),
-        identity: Identity::default(),
-        connections: Arc::new(Semaphore::new(DEFAULT_CONNECTIONS_MAX)),
-        tasks: TaskTracker::new(),
-    };
+    let keys = context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key)));
+    let terms = Terms { service, keys, identity: Identity::default() };
+    let door = Door::new(watch::Sender::new(terms).subscribe(), Room::new(DEFAULT_CONNECTIONS_MAX));
     let serve = listen(listener, door);
     tokio::pin!(serve);
     tokio::select! {
@@ -118,16 +117,31 @@ pub enum Identity {
     Connection,
 }
 
-/// What a listener needs to let somebody in.
+/// On what terms somebody is let in. Who is in stays on the terms it came on.
 #[derive(Debug, Clone)]
-pub(crate) struct Door {
+pub(crate) struct Terms {
     pub(crate) service: Arc<Service>,
     /// Keys of which a TCP client must hold one.
     pub(crate) keys: Option<Arc<Keys>>,
     pub(crate) identity: Identity,
-    /// Connections that may still be opened.
-    pub(crate) connections: Arc<Semaphore>,
+}
+
+/// What a listener needs to let somebody in. Clones are the same door.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// Those of the next connection.
+    terms: watch::Receiver<Terms>,
+    room: Room,
+    stop: Stop,
     pub(crate) tasks: TaskTracker,
+}
+
+impl Door {
+    /// A door into `room`; it is shut by the stop of the service that `terms` begin with.
+    pub(crate) fn new(terms: watch::Receiver<Terms>, room: Room) -> Self {
+        let stop = terms.borrow().service.stop.clone();
+        Self { terms, room, stop, tasks: TaskTracker::new() }
+    }
 }
 
 /// Pause after a failed accept: doubled by each further one.
@@ -146,7 +160,7 @@ pub(crate) async fn listen<L: Listener>(listener: L, door: Door) {
 pub(crate) async fn take_in<L: Listener>(listener: L, door: Door) {
     tokio::select! {
         () = accept(&listener, &door) => {}
-        () = door.service.stop.draining() => {}
+        () = door.stop.draining() => {}
     }
 }
 
@@ -155,14 +169,16 @@ async fn accept<L: Listener>(listener: &L, door: &Door) {
     let mut backoff = BACKOFF_MIN;
     loop {
         // Past the limit nothing is accepted until somebody leaves; the system's backlog holds the rest.
-        let Ok(slot) = Arc::clone(&door.connections).acquire_owned().await else { return };
+        door.room.free().await;
         match listener.accept().await {
             Ok((socket, peer)) => {
                 backoff = BACKOFF_MIN;
-                let door_of_task = door.clone();
+                // Another listener may have let somebody in meanwhile.
+                let spot = door.room.take().await;
+                let terms = door.terms.borrow().clone();
                 door.tasks.spawn(async move {
-                    enter(socket, peer, door_of_task).await;
-                    drop(slot);
+                    enter(socket, peer, terms).await;
+                    drop(spot);
                 });
             }
             Err(error) => {
@@ -175,8 +191,8 @@ async fn accept<L: Listener>(listener: &L, door: &Door) {
 }
 
 /// Finds out who came, and serves them.
-async fn enter<S: Socket>(mut socket: S, peer: Peer, door: Door) {
-    let Door { service, keys, identity, .. } = door;
+async fn enter<S: Socket>(mut socket: S, peer: Peer, terms: Terms) {
+    let Terms { service, keys, identity } = terms;
     let (key, early) = match (peer, keys) {
         (Peer::Tcp(addr), Some(keys)) => {
             let admitted = tokio::select! {

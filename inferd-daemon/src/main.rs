@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use inferd_daemon::config::{Config, Overrides};
-use inferd_daemon::process;
-use inferd_daemon::signals::Signals;
+use inferd_daemon::config::{Overrides, Source};
+use inferd_daemon::{process, signals};
 use tracing_subscriber::EnvFilter;
 
 /// One inference daemon that every program on this machine shares.
@@ -30,30 +29,31 @@ fn main() -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env("INFERD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
-    let config = Config::load(args.config.as_deref())?.apply(&args.overrides)?;
+    let source = Source { file: args.config, overrides: args.overrides };
     if args.check_config {
-        print!("{}", config.describe());
+        print!("{}", source.read()?.describe());
         return Ok(ExitCode::SUCCESS);
     }
-    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(run(config))
+    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(run(source))
 }
 
 /// Runs until a signal has ended it; a second one does not wait.
-async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+async fn run(source: Source) -> anyhow::Result<ExitCode> {
+    let (mut ends, reloads) = signals::listen().context("cannot listen for signals")?;
     let daemon = tokio::select! {
-        started = process::start(config) => started?,
-        code = signals.next() => return Ok(code.into()),
+        started = process::start(source) => started?,
+        code = ends.next() => return Ok(code.into()),
     };
     tracing::info!(local = %daemon.sockets().local.display(), tcp = ?daemon.sockets().tcp, "serving");
-    let drain = daemon.drain_token();
+    let (drain, reloader) = (daemon.drain_token(), daemon.reloader());
     let mut stopped = std::pin::pin!(daemon.stopped());
     tokio::select! {
         () = &mut stopped => return Ok(ExitCode::SUCCESS),
-        _ = signals.next() => drain.cancel(),
+        _ = ends.next() => drain.cancel(),
+        never = reloader.heed(reloads) => match never {},
     }
     tokio::select! {
         () = stopped => Ok(ExitCode::SUCCESS),
-        code = signals.next() => Ok(code.into()),
+        code = ends.next() => Ok(code.into()),
     }
 }

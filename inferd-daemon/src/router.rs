@@ -10,18 +10,25 @@
 
 mod breaker;
 mod budget;
+mod hedge;
+mod job;
 mod lane;
+mod lanes;
+mod models;
 mod ticket;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inferd_engine::{Backend, GenerateError};
 use inferd_proto::Model;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::queue::{Need, Room};
 use budget::RetryBudget;
-use lane::{Bell, Lane};
+use lane::{Lane, Use};
+use lanes::Lanes;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
 pub use lane::{LaneConfig, LaneState};
@@ -33,6 +40,9 @@ pub enum RouteError {
     /// No lane serves the model that was named.
     #[error("model `{0}` is not served here")]
     ModelNotFound(String),
+    /// Embeddings were asked for, and no lane makes any.
+    #[error("no backend here makes embeddings")]
+    NoEmbeddings,
     /// Every lane that could is shut.
     #[error("no backend is available")]
     Shut {
@@ -50,20 +60,17 @@ pub enum RouteError {
     },
 }
 
-/// When to ask again while the only lane is being probed: nobody knows how long that takes.
-const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The lanes of a daemon.
 pub struct Router {
-    /// Ordered by priority. Swapped whole; the lock is held for a look, never for a wait.
-    lanes: RwLock<Arc<[Arc<Lane>]>>,
-    bell: Arc<Bell>,
+    lanes: Arc<Lanes>,
     budget: Mutex<RetryBudget>,
+    /// Signalled when a list of models is likely to be out of date, or missing.
+    lists_wanted: Notify,
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("lanes", &self.lanes()).finish_non_exhaustive()
+        f.debug_struct("Router").field("lanes", &self.lanes.now()).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +85,7 @@ impl Router {
     #[must_use]
     pub fn with_lanes(lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) -> Self {
         let router =
-            Self { lanes: RwLock::new(Arc::new([])), bell: Arc::default(), budget: Mutex::default() };
+            Self { lanes: Arc::new(Lanes::new()), budget: Mutex::default(), lists_wanted: Notify::new() };
         router.reconfigure(lanes);
         router
     }
@@ -87,167 +94,69 @@ impl Router {
     /// have to move on, take the new ones. A lane of the same name and the same backend (the same `Arc`) stays what it
     /// is, with its breaker's state, its requests and what was learnt of it, under its new configuration.
     pub fn reconfigure(&self, lanes: impl IntoIterator<Item = (Arc<dyn Backend>, LaneConfig)>) {
-        let lanes: Vec<_> = lanes.into_iter().collect();
-        let mut current = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        let lane = |(backend, config): (Arc<dyn Backend>, LaneConfig)| {
-            let before = current.iter().find(|lane| lane.is_of(&backend));
-            Arc::new(match before {
-                Some(before) => before.reconfigured(config),
-                None => Lane::new(backend, config, Arc::clone(&self.bell)),
-            })
-        };
-        let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
-        lanes.sort_by_key(|lane| lane.priority());
-        let limited = lanes.iter().any(|lane| lane.is_limited());
-        let replaced = std::mem::replace(&mut *current, lanes.into());
-        drop(current);
-        // What is let go of with the last of its lanes is let go of without the lock.
-        drop(replaced);
-        self.bell.lanes_changed(limited);
+        self.lanes.replace(lanes.into_iter().collect());
+        self.lists_wanted.notify_one();
     }
 
-    /// Picks a lane for a request that names `model`, or names none. Waits while every lane that could take it is at
-    /// its own limit.
+    /// Picks a lane for a request. Waits while every lane that could take it is at its own limit. For a model that no lane
+    /// is known to serve it asks them again, where their lists are not new.
     ///
     /// # Errors
-    /// [`RouteError::ModelNotFound`] or [`RouteError::Shut`].
-    pub async fn route(&self, model: Option<&str>, now: Instant) -> Result<Ticket<'_>, RouteError> {
-        if self.look_in().len() > 1 {
+    /// [`RouteError::ModelNotFound`], [`RouteError::NoEmbeddings`] or [`RouteError::Shut`].
+    pub async fn route(&self, need: Need<'_>, now: Instant) -> Result<Ticket<'_>, RouteError> {
+        if self.lanes.len() > 1 {
             self.budget().deposit();
         }
-        let lane = self.pick(model, &[], now).await?;
-        Ok(Ticket::new(self, lane))
+        let using = match self.lanes.pick(need, &[], now).await {
+            Err(RouteError::ModelNotFound(_)) if self.look_for_news().await => {
+                self.lanes.pick(need, &[], Instant::now()).await?
+            }
+            picked => picked?,
+        };
+        Ok(Ticket::new(self, using))
+    }
+
+    /// The room on the lanes, for the queue to ask.
+    #[must_use]
+    pub fn room(&self) -> &Arc<impl Room + 'static> {
+        &self.lanes
     }
 
     /// Whether every backend is ready.
     #[must_use]
     pub fn all_ready(&self) -> bool {
-        self.lanes().iter().all(|lane| lane.backend().ready())
+        self.lanes.now().iter().all(|lane| lane.backend().ready())
     }
 
     /// What each lane serves.
     #[must_use]
     pub fn models(&self) -> Vec<Model> {
-        self.lanes().iter().flat_map(|lane| lane.models()).collect()
+        self.lanes.now().iter().flat_map(|lane| lane.models()).collect()
     }
 
     /// Where each lane stands.
     #[must_use]
     pub fn state(&self) -> Vec<LaneState> {
         let now = Instant::now();
-        self.lanes().iter().map(|lane| lane.state(now)).collect()
-    }
-
-    /// Asks each lane that was configured without models for its list.
-    pub async fn learn_models(&self) {
-        let lanes = self.lanes();
-        futures_util::future::join_all(lanes.iter().map(|lane| lane.learn_models())).await;
+        self.lanes.now().iter().map(|lane| lane.state(now)).collect()
     }
 
     /// The backends, in the order they are tried.
     #[must_use]
     pub fn backends(&self) -> Vec<Arc<dyn Backend>> {
-        self.lanes().iter().map(|lane| Arc::clone(lane.backend())).collect()
+        self.lanes.now().iter().map(|lane| Arc::clone(lane.backend())).collect()
     }
 
-    /// The lanes as they are now.
-    fn lanes(&self) -> Arc<[Arc<Lane>]> {
-        Arc::clone(&self.look_in())
+    /// A use of a lane beside the slow one that `busy` is, if one passes and has room, and the budget allows it.
+    fn rival(&self, need: Need<'_>, tried: &[Arc<Lane>], busy: &Lane) -> Option<Use> {
+        let now = Instant::now();
+        // Only what is there to be used is paid for; unused, it was abandoned.
+        self.lanes.spare(need, tried, busy, now).filter(|_| self.budget().withdraw(now))
     }
 
-    fn look_in(&self) -> RwLockReadGuard<'_, Arc<[Arc<Lane>]>> {
-        // Whoever writes replaces the whole at once: there is nothing half done to be found.
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether there is a lane beside `using` and those in `tried`.
-    fn has_other(&self, tried: &[Arc<Lane>], using: &Lane) -> bool {
-        self.look_in().iter().any(|lane| !lane.is(using) && is_untried(lane, tried))
-    }
-
-    /// The best lane for `model` that is not in `tried`. Waits for one that is at its limit.
-    async fn pick(
-        &self,
-        model: Option<&str>,
-        tried: &[Arc<Lane>],
-        now: Instant,
-    ) -> Result<lane::Use, RouteError> {
-        if let Some(used) = self.look(model, tried, now)? {
-            return Ok(used);
-        }
-        loop {
-            // From here on no lane is left unnoticed between the look and the wait.
-            let rung = self.bell.rung();
-            if let Some(used) = self.look(model, tried, Instant::now())? {
-                return Ok(used);
-            }
-            rung.await;
-        }
-    }
-
-    /// One look at the lanes: first by priority, then the less loaded of two at random. `None`: all that could take the
-    /// request are at their limits.
-    fn look(
-        &self,
-        model: Option<&str>,
-        tried: &[Arc<Lane>],
-        now: Instant,
-    ) -> Result<Option<lane::Use>, RouteError> {
-        let lanes = self.look_in();
-        if let [only] = &**lanes
-            && tried.is_empty()
-            && only.serves(model)
-            && let Some(used) = only.admit(now)
-        {
-            return Ok(Some(used));
-        }
-        let serving = || lanes.iter().filter(|lane| lane.serves(model));
-        let untried = |lane: &&Arc<Lane>| is_untried(lane, tried);
-        let open = || serving().filter(untried).filter(|lane| lane.would_admit(now));
-        let any_ready = open().any(|lane| lane.backend().ready());
-        let fit = |lane: &&Arc<Lane>| lane.has_room() && (!any_ready || lane.backend().ready());
-        // A better group that is at its limit is worth a worse one, never a failure.
-        while let Some(lane) = Self::less_loaded(open().filter(fit)) {
-            if let Some(used) = lane.admit(now) {
-                return Ok(Some(used));
-            }
-            // Another request took the last room or the probe meanwhile: look again.
-        }
-        if open().next().is_some() {
-            return Ok(None);
-        }
-        if serving().next().is_none() {
-            return Err(RouteError::ModelNotFound(model.unwrap_or_default().to_owned()));
-        }
-        let rests = serving().filter_map(|lane| lane.rests_for(now)).min();
-        Err(RouteError::Shut { retry_after: rests.unwrap_or(PROBE_PATIENCE) })
-    }
-
-    /// Of the first priority group among `lanes`: the less loaded of two taken at random.
-    fn less_loaded<'l>(lanes: impl Iterator<Item = &'l Arc<Lane>>) -> Option<&'l Arc<Lane>> {
-        let mut lanes = lanes.peekable();
-        let group = lanes.peek()?.priority();
-        let mut pair: [Option<&Arc<Lane>>; 2] = [None, None];
-        // Reservoir sampling of two.
-        for (seen, lane) in lanes.take_while(|lane| lane.priority() == group).enumerate() {
-            let at = if seen < 2 { seen } else { fastrand::usize(..=seen) };
-            if let Some(place) = pair.get_mut(at) {
-                *place = Some(lane);
-            }
-        }
-        match pair {
-            [only, None] => only,
-            pair => pair.into_iter().flatten().min_by_key(|lane| lane.load()),
-        }
-    }
-
-    fn budget(&self) -> std::sync::MutexGuard<'_, RetryBudget> {
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_untried(lane: &Lane, tried: &[Arc<Lane>]) -> bool {
-    !tried.iter().any(|other| lane.is(other))
 }
 
 #[cfg(test)]

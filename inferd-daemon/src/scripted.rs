@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 pub(crate) enum Turn {
     /// It fails before there is a stream.
     Refuse(GenerateError),
+    /// It says nothing for so long, and then fails before there is a stream.
+    RefuseAfter(Duration, GenerateError),
     /// It never answers.
     Hang,
     /// It says these events, and its stream ends.
@@ -126,6 +128,10 @@ impl Backend for Scripted {
         self.seen.send_modify(|seen| seen.push(request));
         let events: TokenStream = match turn {
             Turn::Refuse(error) => return Err(error),
+            Turn::RefuseAfter(time, error) => {
+                tokio::time::sleep(time).await;
+                return Err(error);
+            }
             Turn::Hang => std::future::pending().await,
             Turn::Say(events) => Box::pin(stream::iter(events)),
             Turn::SayAndHang(events) => Box::pin(stream::iter(events).chain(stream::pending())),

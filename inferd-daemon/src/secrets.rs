@@ -114,7 +114,7 @@ impl Secrets {
         let mut backends = HashMap::new();
         for backend in &config.backends {
             let owner = Owner::Backend(backend.name.clone());
-            let key = match backend.key() {
+            let key = match backend.engine.key() {
                 None => continue,
                 Some(KeySource::Variable(name)) => variable(name, owner, &env)?,
                 Some(KeySource::File(path)) => match file(path, owner.clone())?.trim() {
@@ -148,7 +148,7 @@ fn file(path: &Path, owner: Owner) -> Result<String, SecretError> {
 }
 
 /// The keys that clients present, each with a name.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keys(Vec<(String, [u8; 32])>);
 
 impl fmt::Debug for Keys {

@@ -11,10 +11,11 @@ use crate::queue::Admission;
 use crate::router::Router;
 
 /// Additive features of the protocol that are served, as `hello` names them.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 11] = [
     "blocks",
     "cancel",
     "deadline",
+    "embed",
     "hello",
     "model",
     "pipelining",
@@ -25,7 +26,7 @@ const FEATURES: [&str; 10] = [
 ];
 
 /// Shared by all connections of a daemon.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) gate: Admission,
     pub(crate) router: Arc<Router>,

@@ -1,4 +1,4 @@
-//! What systemd is told: that the daemon serves, that it stops, that it is alive (`sd_notify(3)`).
+//! What systemd is told: that the daemon serves, that it reloads, that it stops, that it is alive (`sd_notify(3)`).
 //!
 //! Without a service manager nothing is said. A message that cannot be sent is logged, and changes nothing.
 
@@ -11,6 +11,8 @@ use crate::platform::service_manager;
 pub(crate) enum Word {
     /// Requests are served.
     Ready,
+    /// The configuration is being read again; `Ready` follows, whatever came of it.
+    Reloading,
     /// No more are taken.
     Stopping,
     /// Still here.

@@ -60,11 +60,13 @@ impl Clock {
 
     /// Ready when time has run out. To be asked only when there is nothing else to do.
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<GenerateError> {
+        let now = Instant::now();
         if self.lively {
             self.lively = false;
-            self.quiet_since = Some(Instant::now());
+            self.quiet_since = Some(now);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        // A server that never falls silent uses up what tokio lets a task do at a time, and then no timer fires.
+        while self.timer.as_mut().poll(cx).is_ready() || now >= self.timer.deadline() {
             let (deadline, error) = self.deadline();
             if Instant::now() >= deadline {
                 return Poll::Ready(error);
@@ -160,6 +162,18 @@ mod tests {
             }
         };
         assert_eq!(lively.await.to_string(), "not done within 3 s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_falls_silent_is_late_all_the_same() {
+        let mut clock = Clock::start(LIMITS);
+        tokio::time::advance(LIMITS.first_token).await;
+        let flood = async {
+            for _ in 0..10_000 {
+                tokio::task::coop::consume_budget().await;
+            }
+        };
+        assert_eq!(clock.bound(flood).await.unwrap_err().to_string(), "no token within 120 s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,6 @@
 mod body;
 mod client;
 mod connect;
-mod idle;
 mod link;
 mod origin;
 mod redact;
@@ -22,6 +21,7 @@ mod tls;
 
 pub(crate) use body::Body;
 pub(crate) use client::{Answer, Ask, Client};
+pub(crate) use connect::tcp;
 pub use origin::BadUrl;
 pub(crate) use origin::Origin;
 pub(crate) use redact::Redactor;
@@ -80,7 +80,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 /// An I/O error by its kind, or in its own words where the kind says nothing.
-fn io_reason(error: &io::Error) -> String {
+pub(crate) fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => error.to_string(),
         kind => kind.to_string(),

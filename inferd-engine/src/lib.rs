@@ -9,10 +9,14 @@
 //! - No backend retries: whoever holds the request decides that. A request that found its kept connection dead, before
 //!   one byte of an answer, was never taken and is sent on a fresh one.
 
+pub mod anthropic;
 mod backend;
 mod clock;
 mod http;
+mod idle;
+pub mod inferd;
 pub mod mock;
+pub mod ollama;
 pub mod openai;
 mod remote;
 pub mod sampling;

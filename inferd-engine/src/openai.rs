@@ -19,14 +19,15 @@ use hyper::header::AUTHORIZATION;
 use inferd_proto::{EmbedRequest, Resolved};
 
 use crate::http::Answer;
-use crate::remote::{Form, Purpose, Remote, RemoteConfig, RemoteError};
+use crate::remote::{Form, Purpose, Remote, RemoteConfig, RemoteError, is_streamed};
 use crate::{Backend, Capabilities, Embedded, GenerateError, TokenStream};
 use reply::Reply;
-use request::{Chat, is_streamed};
+use request::{Chat, Server};
 
 /// The backend.
 pub struct OpenAi {
     remote: Remote,
+    server: Server,
     chat: Uri,
     embeddings: Uri,
     models: Uri,
@@ -42,16 +43,32 @@ impl OpenAi {
         let remote = Remote::new(config, "/v1", (AUTHORIZATION, "Bearer "))?;
         let (chat, embeddings) = (remote.target("/chat/completions")?, remote.target("/embeddings")?);
         let models = remote.target("/models")?;
-        Ok(Self { remote, chat, embeddings, models })
+        let server = Server::at(remote.host());
+        Ok(Self { remote, server, chat, embeddings, models })
     }
 
-    async fn begin(&self, request: &Resolved) -> Result<(Answer, Form), GenerateError> {
+    /// Refuses what the server has no name for.
+    fn check(&self, request: &Resolved) -> Result<(), GenerateError> {
+        let own = self.server == Server::OpenAis;
+        for (field, asked) in [
+            ("image_token_budget", request.image_token_budget.is_some()),
+            ("top_k", own && request.top_k.is_some()),
+            ("grammar", own && request.grammar.is_some()),
+        ] {
+            if asked {
+                return Err(self.remote.refused(field, "does not take it"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, request: &Resolved) -> Result<(Answer, Form, Reply), GenerateError> {
         let named = request.model.as_deref();
         let model = self.remote.model_for(named, Purpose::Generate, || self.list_models()).await?;
-        let answer = self.remote.post(&self.chat, &Chat::new(request, &model), &model).await?;
+        let answer = self.remote.post(&self.chat, &Chat::new(request, &model, self.server), &model).await?;
         let undeclared = if is_streamed(request) { Form::events() } else { Form::whole() };
         let form = Form::declared(&answer.headers, Form::whole(), undeclared)?;
-        Ok((answer, form))
+        Ok((answer, form, Reply::to(model)))
     }
 }
 
@@ -67,18 +84,21 @@ impl Backend for OpenAi {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { vision: true, tools: true, thinking: true, embed: true, grammar: true }
+        Capabilities {
+            vision: true,
+            tools: true,
+            thinking: true,
+            embed: true,
+            grammar: self.server == Server::Another,
+        }
     }
 
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
-        if request.image_token_budget.is_some() {
-            let reason = format!("image_token_budget: backend {} does not take it", self.name());
-            return Err(GenerateError::InvalidRequest(reason));
-        }
+        self.check(&request)?;
         let mut clock = self.remote.clock();
         let begun = clock.bound(self.begin(&request)).await?;
-        let (answer, form) = begun.map_err(|error| self.remote.unlearn(error))?;
-        Ok(self.remote.stream(answer, form, clock, Reply::default()))
+        let (answer, form, reply) = begun.map_err(|error| self.remote.unlearn(error))?;
+        Ok(self.remote.stream(answer, form, clock, reply))
     }
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embedded, GenerateError> {

@@ -10,24 +10,32 @@
 mod calls;
 mod config;
 mod defaults;
+mod fault;
 mod form;
 mod generation;
+mod list;
+mod outcome;
 mod pattern;
 mod text;
+mod vectors;
 
-pub(crate) use calls::{Calls, Fragment};
+pub(crate) use calls::{Calls, Fragment, arguments};
 pub use config::{RemoteConfig, RemoteError};
 pub(crate) use defaults::Purpose;
+pub(crate) use fault::Fault;
 pub(crate) use form::Form;
 pub(crate) use generation::{Dialect, Generation, Heard, Said};
-pub(crate) use pattern::{Kind, Pattern};
+pub(crate) use list::{LIST_BYTES_MAX, each_once};
+pub(crate) use outcome::Outcome;
 pub(crate) use text::{Text, spoken};
+pub(crate) use vectors::{VECTORS_BYTES_MAX, checked};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
+use inferd_proto::Resolved;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,9 +90,25 @@ impl Remote {
         })
     }
 
+    /// The same server, which is also sent `value` in the header `name` with every request.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
     /// The backend's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The server's host name or address.
+    pub(crate) fn host(&self) -> &str {
+        &self.origin.host
+    }
+
+    /// The refusal of a request whose `field` this backend cannot honour, and how: `takes none`.
+    pub(crate) fn refused(&self, field: &str, how: &str) -> GenerateError {
+        GenerateError::InvalidRequest(format!("{field}: backend {} {how}", self.name))
     }
 
     /// The request target for `path` (such as `/models`) below the base URL.
@@ -186,6 +210,15 @@ impl Remote {
             }
         }
     }
+}
+
+/// The longest answer that is asked for in one piece. A longer one comes as a stream, whether or not the caller wants
+/// one: only a stream tells a server that is busy from one that hangs.
+const WHOLE_TOKENS_MAX: u32 = 256;
+
+/// Whether the server is asked to stream.
+pub(crate) fn is_streamed(request: &Resolved) -> bool {
+    request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX)
 }
 
 /// Reads the JSON of `answer`, of at most `bytes_max` bytes; `what` it is, for people.

@@ -4,6 +4,7 @@
 //! Compiled with the feature `testing` only.
 
 pub mod contract;
+mod converse;
 mod reply;
 mod sse;
 pub mod upstream;

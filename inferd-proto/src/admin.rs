@@ -58,17 +58,48 @@ pub enum AdminCommand {
     Drain,
 }
 
+/// What a reload of the configuration changed. On the wire it is a `reloaded` frame with id `admin`;
+/// [`Reloaded::frame`] makes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reloaded {
+    /// Backends of which nothing changed.
+    pub kept: Vec<String>,
+    /// Backends that stay and are used otherwise: priority, aliases, a limit.
+    pub adjusted: Vec<String>,
+    /// Backends made anew: their address, key, models or time-outs changed.
+    pub rebuilt: Vec<String>,
+    /// Backends there were not before.
+    pub added: Vec<String>,
+    /// Backends that finish what they run and are no more.
+    pub removed: Vec<String>,
+    /// Other settings that changed and hold from here on, as `[section] key`.
+    pub settings: Vec<String>,
+    /// Settings that changed and wait for a restart, as `[section] key`.
+    pub needs_restart: Vec<String>,
+}
+
 impl AdminStatus {
     /// The frame to send: this status beside id `admin` and type `status`.
     #[must_use]
     pub fn frame(&self) -> impl Serialize + '_ {
-        #[derive(Serialize)]
-        struct Frame<'a> {
-            id: &'static str,
-            r#type: &'static str,
-            #[serde(flatten)]
-            status: &'a AdminStatus,
-        }
-        Frame { id: "admin", r#type: "status", status: self }
+        Frame { id: "admin", r#type: "status", body: self }
     }
+}
+
+impl Reloaded {
+    /// The frame to send: this beside id `admin` and type `reloaded`.
+    #[must_use]
+    pub fn frame(&self) -> impl Serialize + '_ {
+        Frame { id: "admin", r#type: "reloaded", body: self }
+    }
+}
+
+/// What goes out on the admin socket.
+#[derive(Serialize)]
+struct Frame<'a, T> {
+    id: &'static str,
+    r#type: &'static str,
+    #[serde(flatten)]
+    body: &'a T,
 }

@@ -53,6 +53,9 @@ pub struct Model {
     pub backend: String,
     /// Whether that lane can take a request now.
     pub ready: bool,
+    /// What kind of engine that lane is; empty where it is not said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
 }
 
 impl DaemonFrame {
@@ -61,18 +64,11 @@ impl DaemonFrame {
     /// # Errors
     /// [`serde_json::Error`] for what is no frame of a daemon.
     pub fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        #[serde(tag = "type", rename_all = "lowercase")]
-        enum Other {
-            Embeddings(Embeddings),
-        }
         match serde_json::from_slice(line) {
             Ok(response) => Ok(Self::Response(response)),
             Err(error) => serde_json::from_slice(line)
                 .map(|hello| Self::Hello(Box::new(hello)))
-                .or_else(|_| {
-                    serde_json::from_slice(line).map(|Other::Embeddings(found)| Self::Embeddings(found))
-                })
+                .or_else(|_| serde_json::from_slice(line).map(Self::Embeddings))
                 .map_err(|_| error),
         }
     }

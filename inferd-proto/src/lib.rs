@@ -27,12 +27,12 @@ mod response;
 pub mod testing;
 mod tool;
 
-pub use admin::{AdminCommand, AdminStatus, LoadPhase};
+pub use admin::{AdminCommand, AdminStatus, LoadPhase, Reloaded};
 pub use answer::{Answer, Ending};
 pub use caller::Caller;
 pub use client_frame::{Auth, ClientFrame, Rejected};
 pub use daemon_frame::{DaemonFrame, Hello, Limits, Model};
-pub use embed::{EmbedRequest, EmbedUsage, Embeddings};
+pub use embed::{EmbedRequest, EmbedUsage, Embeddings, TEXTS_MAX};
 pub use error::{ErrorCode, ProtoError};
 pub use frame::{MAX_FRAME_BYTES, read_frame, write_frame};
 pub use lines::{FrameTooLarge, Lines};

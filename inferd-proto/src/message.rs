@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ToolCall;
 
@@ -23,8 +23,8 @@ pub enum Role {
 }
 
 /// One turn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Wire", try_from = "Wire")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Wire")]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
@@ -158,23 +158,37 @@ impl From<Vec<Block>> for Content {
     }
 }
 
-/// A message as it travels, where the tool fields stand beside `content`.
-#[derive(Serialize, Deserialize)]
-struct Wire {
+/// A message as it is written, where the tool fields stand beside `content`. Borrowed: images are large.
+#[derive(Serialize)]
+struct Written<'a> {
     role: Role,
-    // Always written: v1 readers require it. A turn that only calls tools may leave it out or null.
-    content: Option<Body>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<ToolCall>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<String>,
+    // Always there: v1 readers require it.
+    content: &'a Body,
+    #[serde(skip_serializing_if = "<[ToolCall]>::is_empty")]
+    tool_calls: &'a [ToolCall],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
 }
 
-impl From<Message> for Wire {
-    fn from(message: Message) -> Self {
-        let Content { body, tool_calls, tool_call_id } = message.content;
-        Self { role: message.role, content: Some(body), tool_calls, tool_call_id }
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Content { body, tool_calls, tool_call_id } = &self.content;
+        let written =
+            Written { role: self.role, content: body, tool_calls, tool_call_id: tool_call_id.as_deref() };
+        written.serialize(serializer)
     }
+}
+
+/// A message as it is read.
+#[derive(Deserialize)]
+struct Wire {
+    role: Role,
+    /// A turn that only calls tools may leave it out or null.
+    content: Option<Body>,
+    #[serde(default)]
+    tool_calls: Vec<ToolCall>,
+    #[serde(default)]
+    tool_call_id: Option<String>,
 }
 
 impl TryFrom<Wire> for Message {

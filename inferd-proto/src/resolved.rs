@@ -1,5 +1,6 @@
 //! A request that is valid: what admission, routing and engines work with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
@@ -35,8 +36,8 @@ impl ImageTokenBudget {
 pub struct Resolved {
     /// Echoed on every frame of the answer.
     pub id: String,
-    /// The conversation; never empty.
-    pub messages: Vec<Message>,
+    /// The conversation; never empty. Shared, so that a copy of the request for another attempt is cheap.
+    pub messages: Arc<[Message]>,
     /// Within 0 to 2.
     pub temperature: Option<f64>,
     /// Within 0 to 1.
@@ -119,7 +120,7 @@ impl Request {
         }
         Ok(Resolved {
             id: self.id,
-            messages: self.messages,
+            messages: self.messages.into(),
             temperature: self.temperature,
             top_p: self.top_p,
             top_k: self.top_k,

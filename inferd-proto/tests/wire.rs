@@ -5,8 +5,8 @@ use std::io::{BufRead, Cursor, Read};
 
 use inferd_proto::{
     AdminCommand, AdminStatus, Block, Content, DaemonFrame, EmbedUsage, Embeddings, ErrorCode, FunctionCall,
-    FunctionTag, Hello, Limits, LoadPhase, MAX_FRAME_BYTES, Message, Model, ProtoError, QueueState, Request,
-    Response, Role, StopReason, Timings, TokenKind, ToolCall, Usage, read_frame, write_frame,
+    FunctionTag, Hello, Limits, LoadPhase, MAX_FRAME_BYTES, Message, Model, ProtoError, QueueState, Reloaded,
+    Request, Response, Role, StopReason, Timings, TokenKind, ToolCall, Usage, read_frame, write_frame,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -83,7 +83,7 @@ fn what_a_daemon_says_of_itself() {
         version: "0.3.0".into(),
         features: vec!["cancel".into()],
         limits: Limits { frame_bytes_max: 64, open_requests_max: 2, active: 1, queue_depth: 4 },
-        models: vec![Model { name: "*".into(), backend: "mock".into(), ready: true }],
+        models: vec![Model { name: "*".into(), backend: "mock".into(), ready: true, kind: "mock".into() }],
     };
     let parsed = DaemonFrame::parse(line(&hello).as_bytes()).unwrap();
     assert_eq!(parsed, DaemonFrame::Hello(Box::new(hello.clone())));
@@ -107,8 +107,20 @@ fn what_a_daemon_says_of_itself() {
         assert_eq!(serde_json::from_str::<AdminStatus>(&frame).unwrap(), status);
         frame
     });
+    let reloaded = Reloaded {
+        kept: vec!["local".into()],
+        adjusted: vec!["hosted".into()],
+        rebuilt: vec!["upstairs".into()],
+        added: vec!["new".into()],
+        removed: vec!["old".into()],
+        settings: vec!["[admission] active".into()],
+        needs_restart: vec!["[listen] tcp".into()],
+    };
+    let frame = serde_json::to_string(&reloaded.frame()).unwrap();
+    assert_eq!(serde_json::from_str::<Reloaded>(&frame).unwrap(), reloaded);
+    assert_eq!(serde_json::from_str::<Reloaded>("{}").unwrap(), Reloaded::default());
     let commands = [AdminCommand::Snapshot, AdminCommand::Reload, AdminCommand::Drain].map(|c| line(&c));
-    insta::assert_snapshot!(format!("{}{}\n{}", line(&hello), admin.join("\n"), commands.concat()));
+    insta::assert_snapshot!(format!("{}{}\n{frame}\n{}", line(&hello), admin.join("\n"), commands.concat()));
 }
 
 #[test]

@@ -7,20 +7,9 @@ import pathlib
 import sys
 
 import tiny_model
-import uvicorn
+from announcing import HOST, serve
 from llama_cpp.server.app import create_app
 from llama_cpp.server.settings import ModelSettings, ServerSettings
-
-HOST = "127.0.0.1"
-
-
-class Announcing(uvicorn.Server):
-    """A server that says where it is once it accepts."""
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        print(f"http://{HOST}:{port}", flush=True)
 
 
 def main():
@@ -35,7 +24,7 @@ def main():
             ModelSettings(model=str(model), model_alias="tiny", n_threads=1, embedding=True, verbose=False)
         ],
     )
-    Announcing(uvicorn.Config(app, host=HOST, port=port, log_level="warning")).run()
+    serve(app, port)
 
 
 if __name__ == "__main__":

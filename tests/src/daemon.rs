@@ -150,6 +150,21 @@ impl Daemon {
         }
     }
 
+    /// Has it read its configuration again, and gives its answer.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub async fn reload(&self) -> Result<Value> {
+        let mut admin = LineClient::local(&self.admin_socket()).await?;
+        admin.send(&json!({"type": "reload"})).await?;
+        loop {
+            let frame = admin.frame().await?;
+            if frame["type"] != "status" {
+                return Ok(frame);
+            }
+        }
+    }
+
     /// Waits until nothing runs and nothing waits, and holds it to that every lane is free again.
     ///
     /// # Errors

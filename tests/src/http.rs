@@ -93,9 +93,14 @@ impl Connection {
         self.stream.write_all((chunks + "0\r\n\r\n").as_bytes()).await
     }
 
-    /// Ends the connection as a server that crashed would.
+    /// Ends the connection as the system does for a server that crashed.
     pub(crate) async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
+    }
+
+    /// Ends the connection with a reset once it is dropped, whatever is still to be sent or read.
+    pub(crate) fn reset(&mut self) -> io::Result<()> {
+        self.stream.get_ref().set_zero_linger()
     }
 
     /// A peer that is waiting for an answer sends nothing: all there is to read is that it left.

@@ -10,6 +10,7 @@ mod daemon;
 mod home;
 mod http;
 mod line;
+mod stamp;
 mod upstream;
 
 use std::time::Duration;
@@ -18,7 +19,8 @@ pub use daemon::Daemon;
 pub use home::{Home, free_address};
 pub use line::{LineClient, request};
 pub use rustix::process::Signal;
-pub use upstream::{Answer, Gate, Seen, Upstream};
+pub use stamp::{http_date, log_time};
+pub use upstream::{Answer, Ending, Gate, Seen, Upstream, Visit};
 
 /// How long a test waits for something that is due at once, before it says that it did not come.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,8 @@
 //! A model server that does as it is told and remembers what was done to it.
 //!
 //! Invariants: `open` counts answers from the moment the request is read to the moment before the end of the answer is
-//! written, or else to the moment the peer has closed the connection; exactly the latter are in `abandoned`.
+//! written, or else to the moment the peer has closed the connection or the server has gone down; those whose peer closed
+//! the connection are in `abandoned`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -18,14 +19,20 @@ use crate::PATIENCE;
 use crate::http::Connection;
 
 mod answer;
+mod turn;
 
 pub use answer::{Answer, Gate};
+pub use turn::{Ending, Visit};
+
+use turn::Turn;
 
 /// What an upstream has seen so far.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The bodies of the requests to generate, in the order they came.
     pub requests: Vec<Value>,
+    /// What became of each of them.
+    pub visits: Vec<Visit>,
     /// How many of them are being answered.
     pub open: usize,
     /// The most that ever were at one time.
@@ -35,14 +42,23 @@ pub struct Seen {
 }
 
 /// A running upstream. Dropping it closes its socket and all connections.
-#[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
-    seen: watch::Receiver<Seen>,
-    _tasks: JoinSet<()>,
+    /// Bound and never listening: nobody else gets the address while the server is down.
+    _address: TcpSocket,
+    script: Arc<Script>,
+    seen: Arc<watch::Sender<Seen>>,
+    life: Option<Life>,
 }
 
 type Script = dyn Fn(usize, &Value) -> Answer + Send + Sync;
+
+/// From the start of the server to its going down.
+struct Life {
+    /// Dropped when the server is to go down.
+    up: watch::Sender<()>,
+    tasks: JoinSet<()>,
+}
 
 impl Upstream {
     /// An upstream that answers every request alike.
@@ -58,7 +74,7 @@ impl Upstream {
     /// # Errors
     /// When loopback has no free port.
     pub async fn start(script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        Self::serve(TcpListener::bind("127.0.0.1:0").await?, script)
+        Self::bind(([127, 0, 0, 1], 0).into(), script)
     }
 
     /// An upstream at a certain address, which answers every request alike.
@@ -66,18 +82,42 @@ impl Upstream {
     /// # Errors
     /// When the address is taken.
     pub async fn at(address: SocketAddr, answer: Answer) -> Result<Self> {
-        Self::serve(TcpListener::bind(address).await?, move |_, _| answer.clone())
+        Self::bind(address, move |_, _| answer.clone())
     }
 
-    fn serve(
-        listener: TcpListener,
+    fn bind(
+        address: SocketAddr,
         script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static,
     ) -> Result<Self> {
-        let address = listener.local_addr()?;
-        let (sender, seen) = watch::channel(Seen::default());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::new(script), Arc::new(sender)));
-        Ok(Self { address, seen, _tasks: tasks })
+        let held = bound(address)?;
+        let seen = Arc::new(watch::Sender::new(Seen::default()));
+        let address = held.local_addr()?;
+        let mut upstream = Self { address, _address: held, script: Arc::new(script), seen, life: None };
+        upstream.come_back()?;
+        Ok(upstream)
+    }
+
+    /// Refuses connections and resets those it has, as a server that is killed does.
+    pub async fn go_down(&mut self) {
+        if let Some(Life { up, mut tasks }) = self.life.take() {
+            drop(up);
+            while tasks.join_next().await.is_some() {}
+        }
+    }
+
+    /// Listens again, at the same address.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn come_back(&mut self) -> Result<()> {
+        if self.life.is_none() {
+            let listener = bound(self.address)?.listen(1024)?;
+            let (up, life) = watch::channel(());
+            let mut tasks = JoinSet::new();
+            tasks.spawn(accept(listener, Arc::clone(&self.script), Arc::clone(&self.seen), life));
+            self.life = Some(Life { up, tasks });
+        }
+        Ok(())
     }
 
     /// A `[[backends]]` table of this upstream under a name, which is also that of its one model.
@@ -106,62 +146,81 @@ impl Upstream {
     /// # Errors
     /// When that does not come in time.
     pub async fn until(&self, enough: impl FnMut(&Seen) -> bool) -> Result<Seen> {
-        let mut seen = self.seen.clone();
+        let mut seen = self.seen.subscribe();
         let reached = timeout(PATIENCE, seen.wait_for(enough)).await;
         Ok(reached.with_context(|| format!("the upstream has seen only {:?}", self.seen()))??.clone())
     }
 }
 
-async fn accept(listener: TcpListener, script: Arc<Script>, seen: Arc<watch::Sender<Seen>>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&seen)));
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-/// Answers one connection's requests until the peer leaves.
-async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<watch::Sender<Seen>>) -> io::Result<()> {
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+async fn accept(
+    listener: TcpListener,
+    script: Arc<Script>,
+    seen: Arc<watch::Sender<Seen>>,
+    mut life: watch::Receiver<()>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = life.changed() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&seen), life.clone()));
+                }
+                Err(_) => break,
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers one connection's requests until the peer leaves or the server goes down.
+async fn serve(
+    stream: TcpStream,
+    script: Arc<Script>,
+    seen: Arc<watch::Sender<Seen>>,
+    mut life: watch::Receiver<()>,
+) -> io::Result<()> {
     let mut connection = Connection::new(stream)?;
+    let up = life.clone();
+    tokio::select! {
+        biased;
+        _ = life.changed() => connection.reset(),
+        answered = answer_all(&mut connection, &*script, &seen, &up) => answered,
+    }
+}
+
+async fn answer_all(
+    connection: &mut Connection,
+    script: &Script,
+    seen: &watch::Sender<Seen>,
+    life: &watch::Receiver<()>,
+) -> io::Result<()> {
     while let Some(request) = connection.request().await? {
         if request.method == "GET" {
-            let models = json!({"object": "list", "data": [{"id": "scripted", "object": "model"}]});
+            // As OpenAI lists them, and as Ollama does.
+            let data = json!([{"id": "scripted", "object": "model"}]);
+            let models = json!({"object": "list", "data": data, "models": [{"name": "scripted"}]});
             connection.whole(200, &models.to_string()).await?;
             continue;
         }
-        let (turn, number) = Turn::begin(&seen, &request.body);
-        script(number, &request.body).play(&mut connection, turn, request.wants_stream()).await?;
+        let turn = Turn::begin(seen, life, &request.body);
+        let answer = script(turn.number(), &request.body);
+        answer.play(connection, turn, request.wants_stream()).await?;
     }
     Ok(())
-}
-
-/// One answer that is open; dropped before it has ended, it was abandoned.
-struct Turn<'a> {
-    seen: &'a watch::Sender<Seen>,
-}
-
-impl<'a> Turn<'a> {
-    fn begin(seen: &'a watch::Sender<Seen>, body: &Value) -> (Self, usize) {
-        let mut number = 0;
-        seen.send_modify(|seen| {
-            number = seen.requests.len();
-            seen.requests.push(body.clone());
-            seen.open += 1;
-            seen.most_open = seen.most_open.max(seen.open);
-        });
-        (Self { seen }, number)
-    }
-
-    fn end(self) {
-        self.seen.send_modify(|seen| seen.open -= 1);
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.seen.send_modify(|seen| {
-            seen.open -= 1;
-            seen.abandoned.push(Instant::now());
-        });
-    }
 }

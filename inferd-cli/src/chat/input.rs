@@ -1,6 +1,6 @@
 //! Lines of the person or program that talks: edited and remembered at a terminal, plain from anything else.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -15,9 +15,13 @@ use rustyline::{Config, Editor, Helper};
 use tokio::task::spawn_blocking;
 
 use super::history;
+use crate::platform::TerminalState;
 use crate::turn::interrupt;
 
 const PROMPT: &str = "> ";
+
+/// Ends what the editor asks of a terminal: to mark what is pasted.
+const PASTE_UNMARKED: &str = "\x1b[?2004l";
 
 /// Where lines come from.
 pub(super) enum Input {
@@ -39,6 +43,8 @@ pub(super) struct Terminal {
     /// Away while a thread of its own waits for a line.
     editor: Option<Editor<Continued, FileHistory>>,
     history: Option<PathBuf>,
+    /// As it was found: it is set otherwise while a line is edited.
+    found: TerminalState,
 }
 
 impl Input {
@@ -46,6 +52,7 @@ impl Input {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Ok(Self::Stream);
         }
+        let found = TerminalState::of_stdin().context("cannot tell how this terminal is set")?;
         let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
         let mut editor = Editor::with_config(config).context("cannot edit lines on this terminal")?;
         editor.set_helper(Some(Continued));
@@ -55,7 +62,21 @@ impl Input {
         {
             eprintln!("earlier lines are not at hand: {error}");
         }
-        Ok(Self::Terminal(Box::new(Terminal { editor: Some(editor), history })))
+        Ok(Self::Terminal(Box::new(Terminal { editor: Some(editor), history, found })))
+    }
+
+    /// Leaves the terminal as it was found, though a line may still be waited for: for a program that ends before that
+    /// line does.
+    pub(super) fn abandon(&self) -> io::Result<()> {
+        match self {
+            Self::Terminal(terminal) => {
+                terminal.found.restore()?;
+                let mut out = io::stdout();
+                writeln!(out, "{PASTE_UNMARKED}")?;
+                out.flush()
+            }
+            Self::Stream => Ok(()),
+        }
     }
 
     /// Whether a person sits at it.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use inferd_proto::{ErrorCode, MAX_FRAME_BYTES};
+use inferd_proto::{ErrorCode, MAX_FRAME_BYTES, QueueState};
 
 use crate::client::Address;
 
@@ -31,6 +31,9 @@ pub enum ClientError {
     /// The request is not JSON, as with a temperature that is not a number.
     #[error("cannot encode request")]
     Encode(#[source] serde_json::Error),
+    /// The daemon refused a request that one frame would have answered.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
     /// The daemon does not know `hello`; the text is its reason.
     #[error("daemon does not say what it can do: {0}")]
     NoHello(String),
@@ -47,6 +50,20 @@ impl ClientError {
 /// Whether a failed connect means that nobody listens.
 pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// An `error` frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// When trying again is worth while, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// With `queue_full`: how full it is.
+    pub queue: Option<QueueState>,
 }
 
 /// Why a connection ended; every answer open on it ends with this.

@@ -1,19 +1,19 @@
-//! What is open on one connection: requests by id, hellos in order, and bytes not yet written.
+//! What is open on one connection: requests of either kind by id, hellos in order, and bytes not yet written.
 //!
 //! Invariants:
 //! - An id leaves the table with its terminal frame only, so it cannot be used again while the daemon knows it.
 //! - A cancel is written after its request.
 //! - Once broken, nothing is accepted, and everything that was open has been told.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use inferd_proto::{DaemonFrame, ErrorCode, Hello, MAX_FRAME_BYTES, Response};
+use inferd_proto::{DaemonFrame, Embeddings, ErrorCode, Hello, MAX_FRAME_BYTES, Response};
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Broken, ClientError};
+use super::{Broken, ClientError, Refusal};
 
 /// What an answer holds of frames nobody has read yet, in bytes; see the [module](super) for what follows then.
 pub const ANSWER_BYTES_MAX: u32 = 1 << 20;
@@ -35,14 +35,25 @@ pub(super) struct Open {
     unsent_room: Semaphore,
 }
 
+/// Who waits for a single frame.
+type Told<T> = oneshot::Sender<Result<T, ClientError>>;
+
 #[derive(Default)]
 struct State {
-    answers: HashMap<String, Inbox>,
-    hellos: std::collections::VecDeque<oneshot::Sender<Result<Hello, ClientError>>>,
+    open: HashMap<String, Asker>,
+    hellos: VecDeque<Told<Hello>>,
     unsent: Unsent,
     /// The last error frame that named no request.
     last_words: Option<Broken>,
     broken: Option<Broken>,
+}
+
+/// Whoever made a request.
+enum Asker {
+    /// Reads an answer.
+    Reads(Inbox),
+    /// Waits for vectors.
+    Waits(Told<Embeddings>),
 }
 
 /// The writing end of an answer.
@@ -72,22 +83,38 @@ impl Default for Open {
 impl Open {
     /// Opens a request: waits for room among the unsent, then never again.
     pub(super) async fn request(&self, id: &str, line: &[u8]) -> Result<mpsc::Receiver<Held>, ClientError> {
+        let (inbox, frames) = inbox();
+        self.open(id, line, Asker::Reads(inbox)).await?;
+        Ok(frames)
+    }
+
+    /// Opens a request for vectors, in the same way.
+    pub(super) async fn embed(
+        &self,
+        id: &str,
+        line: &[u8],
+    ) -> Result<oneshot::Receiver<Result<Embeddings, ClientError>>, ClientError> {
+        let (told, vectors) = oneshot::channel();
+        self.open(id, line, Asker::Waits(told)).await?;
+        Ok(vectors)
+    }
+
+    async fn open(&self, id: &str, line: &[u8], asker: Asker) -> Result<(), ClientError> {
         let room = u32::try_from(line.len()).unwrap_or(u32::MAX).min(UNSENT_BYTES_MAX);
         // Refused only when closed, and then `state.accepting` says why.
         let permit = self.unsent_room.acquire_many(room).await.ok();
         let mut state = self.state();
         state.accepting()?;
-        let (inbox, frames) = inbox();
-        match state.answers.entry(id.to_owned()) {
+        match state.open.entry(id.to_owned()) {
             Entry::Occupied(_) => return Err(ClientError::IdInUse(id.to_owned())),
-            Entry::Vacant(vacant) => vacant.insert(inbox),
+            Entry::Vacant(vacant) => vacant.insert(asker),
         };
         if let Some(permit) = permit {
             permit.forget();
             state.unsent.room += room as usize;
         }
         self.say(&mut state, line);
-        Ok(frames)
+        Ok(())
     }
 
     /// Sends a hello; `told` learns the daemon's.
@@ -111,7 +138,7 @@ impl Open {
             id: &'a str,
         }
         let mut state = self.state();
-        if !state.answers.contains_key(id) {
+        if !state.open.contains_key(id) {
             return;
         }
         let mut line = serde_json::to_vec(&Cancel { r#type: "cancel", id }).expect("two strings are JSON");
@@ -145,9 +172,14 @@ impl Open {
         let response = match frame {
             DaemonFrame::Response(response) => response,
             DaemonFrame::Hello(hello) => return self.tell(Ok(*hello)),
-            DaemonFrame::Embeddings(_) => return,
+            DaemonFrame::Embeddings(embeddings) => return self.give(embeddings),
         };
-        let Some(inbox) = self.inbox_of(&response) else { return };
+        let inbox = match self.asker_of(&response) {
+            Some(Asker::Reads(inbox)) => inbox,
+            // Dropped by one that no longer waits.
+            Some(Asker::Waits(told)) => return drop(told.send(Err(no_vectors(response)))),
+            None => return,
+        };
         let cost =
             u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(FRAME_BYTES_MIN).min(ANSWER_BYTES_MAX);
         // Dropping an answer drops what it holds, so that this waits no longer and its frames go nowhere.
@@ -164,13 +196,17 @@ impl Open {
             // Refused by one that no longer waits.
             told.send(Err(ClientError::Broken(broken.clone()))).ok();
         }
+        for (_, asker) in state.open.drain() {
+            if let Asker::Waits(told) = asker {
+                told.send(Err(ClientError::Broken(broken.clone()))).ok();
+            }
+        }
         state.broken = Some(broken);
-        state.answers.clear();
         self.unsent_room.close();
     }
 
-    /// Where `response` goes; a terminal one closes its request.
-    fn inbox_of(&self, response: &Response) -> Option<Inbox> {
+    /// Whose `response` is; a terminal one closes their request.
+    fn asker_of(&self, response: &Response) -> Option<Asker> {
         let mut state = self.state();
         match response {
             Response::Error { id, code, message, .. } if id.is_empty() => {
@@ -181,14 +217,27 @@ impl Open {
                     return None;
                 }
                 // It can only be meant for the one that is open; among several nobody knows.
-                if state.answers.len() == 1 {
-                    return state.answers.drain().next().map(|(_, inbox)| inbox);
+                if state.open.len() == 1 {
+                    return state.open.drain().next().map(|(_, asker)| asker);
                 }
                 state.last_words = Some(Broken::Said { code: *code, message: message.clone() });
                 None
             }
-            response if response.is_terminal() => state.answers.remove(response.id()),
-            response => state.answers.get(response.id()).cloned(),
+            response if response.is_terminal() => state.open.remove(response.id()),
+            response => match state.open.get(response.id()) {
+                Some(Asker::Reads(inbox)) => Some(Asker::Reads(inbox.clone())),
+                // Where it stands is told to those who read on.
+                Some(Asker::Waits(_)) | None => None,
+            },
+        }
+    }
+
+    fn give(&self, embeddings: Embeddings) {
+        let asker = self.state().open.remove(&embeddings.id);
+        match asker {
+            Some(Asker::Waits(told)) => drop(told.send(Ok(embeddings))),
+            // An answer's reader has no use for them, and the daemon none for the request.
+            Some(Asker::Reads(_)) | None => {}
         }
     }
 
@@ -212,6 +261,18 @@ impl Open {
 impl State {
     fn accepting(&self) -> Result<(), Broken> {
         self.broken.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// What a terminal frame means to who waits for vectors.
+fn no_vectors(response: Response) -> ClientError {
+    match response {
+        Response::Error { code, message, retry_after_ms, queue, .. } => {
+            ClientError::Refused(Box::new(Refusal { code, message, retry_after_ms, queue }))
+        }
+        Response::Done { .. } | Response::Token { .. } | Response::Status { .. } => {
+            ClientError::Broken(Broken::NotProtocol("texts were answered without vectors".to_owned()))
+        }
     }
 }
 

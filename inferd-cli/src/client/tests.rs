@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use inferd_proto::{ErrorCode, Message, Request, Response, Role, StopReason};
+use inferd_proto::{EmbedRequest, ErrorCode, Message, Request, Response, Role, StopReason};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::time::timeout;
 
 use super::*;
+
+mod vectors;
 
 /// Nothing here takes as long; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -296,4 +298,13 @@ async fn an_answer_nobody_reads_holds_no_more_than_it_may_until_it_is_dropped() 
     };
     let ((_, end), ()) = tokio::join!(read(read_on), rest);
     assert!(end.is_ok(), "{end:?}");
+}
+
+#[test]
+fn what_a_client_does_may_be_done_in_a_task() {
+    fn is_send<T: Send>(_: &T) {}
+    let (client, _daemons) = client(0);
+    is_send(&client.hello());
+    is_send(&client.generate(request("a")));
+    is_send(&client.embed(EmbedRequest::default()));
 }

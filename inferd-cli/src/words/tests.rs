@@ -7,6 +7,7 @@ fn hello(models: &[(&str, &str, bool)]) -> Hello {
         name: name.into(),
         backend: backend.into(),
         ready,
+        kind: String::new(),
     };
     Hello {
         protocol: 1,

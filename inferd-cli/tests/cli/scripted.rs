@@ -47,9 +47,14 @@ impl Daemon {
 
     /// Runs the program with `args` and this daemon as the one to use.
     pub(crate) fn run(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().unwrap()
+    }
+
+    /// What [`Daemon::run`] runs.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program(args);
         command.env("INFERD_CONNECT", self.dir.path().join("infer.sock"));
-        command.spawn().unwrap()
+        command
     }
 
     pub(crate) async fn accept(&self) -> Talk {

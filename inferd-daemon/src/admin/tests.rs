@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use inferd_engine::mock::Mock;
+use inferd_proto::AdminStatus;
 use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
 use crate::queue::Admission;
 use crate::router::Router;
-use crate::service::{ConnectionLimits, Stop};
+use crate::service::{ConnectionLimits, Service, Stop};
 
 /// The admin side of a daemon, and a reader of it.
 struct Desk {
@@ -17,12 +18,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let admin = Admin {
-            hub: Hub::new(),
-            drain: CancellationToken::new(),
-            serving: Arc::default(),
-            started: Instant::now(),
-        };
+        let admin = Admin::new(Reloader::ended());
         Self { admin, stopped: CancellationToken::new(), tasks: TaskTracker::new() }
     }
 
@@ -142,10 +138,18 @@ async fn what_is_no_command_is_answered_and_the_connection_goes_on() {
     {"id":"admin","type":"status","status":"starting"}
     {"type":"error","id":"admin","code":"invalid_request","message":"expected a command such as {\"type\":\"snapshot\"}: expected ident at line 1 column 2"}
     {"type":"error","id":"admin","code":"invalid_request","message":"expected a command such as {\"type\":\"snapshot\"}: unknown variant `explode`, expected one of `snapshot`, `reload`, `drain` at line 1 column 17"}
-    {"type":"error","id":"admin","code":"invalid_request","message":"reload: this daemon reads its configuration at start only"}
+    {"type":"error","id":"admin","code":"backend_unavailable","message":"draining"}
     "#);
     visitor.says(r#"{"type":"drain"}"#).await;
     desk.admin.drain.cancelled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_daemon_has_said_that_it_drains_nothing_else_is_said() {
+    let desk = Desk::new();
+    desk.admin.hub.publish(AdminStatus::Draining);
+    desk.admin.hub.publish(AdminStatus::Ready);
+    assert!(desk.visit(1 << 16).hears().await.contains("draining"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,9 +6,13 @@ use inferd_engine::Backend;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::queue::ClientKey;
+use crate::queue::{ClientKey, Need};
 use crate::router::LaneConfig;
 use crate::scripted::{Scripted, Turn, done, request, token};
+
+mod embedding;
+mod hanging;
+mod room;
 
 /// Notes the events of one request, and how many ran when each came. Whatever needs room has to wait for it once.
 struct Notes<'g> {
@@ -101,8 +105,13 @@ async fn a_request_dropped_at_any_moment_frees_everything_and_blames_nobody() {
         let router = one_lane(&backend, Some(1));
         let gate = Admission::new(1, 4);
         let who = gate.client(ClientKey::Connection(1));
-        let runs = gate.enter(&who, &request("first"), Instant::now()).unwrap().turn().await.unwrap();
-        let taken = router.route(None, Instant::now()).await.unwrap();
+        let runs = gate
+            .enter(&who, &Ask::from(&request("first")), router.room(), Instant::now())
+            .unwrap()
+            .turn()
+            .await
+            .unwrap();
+        let taken = router.route(Need::default(), Instant::now()).await.unwrap();
 
         let wanted = Resolved { progress: true, deadline: Some(Duration::from_secs(60)), ..request("r") };
         let mut notes = Notes::new(&gate);

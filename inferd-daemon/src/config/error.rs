@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A configuration that cannot be used.
@@ -56,6 +57,17 @@ pub enum ConfigError {
         /// What is wrong or was expected.
         reason: String,
     },
+    /// A backend is where this daemon itself takes requests.
+    #[error("backend `{backend}`: {key}: this daemon itself is there: it would call itself")]
+    Loop {
+        /// Its name.
+        backend: String,
+        /// Its key that says where it is.
+        key: &'static str,
+    },
+    /// The key of a listener is taken away before the listener.
+    #[error("[listen] tcp: {0} is listened on until a restart, and beyond loopback a key is needed")]
+    StillExposed(SocketAddr),
     /// Flags and environment lead to something that is not acceptable.
     #[error("{flag}: {reason}")]
     Flag {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{BackendConfig, Config, ConfigError, KeySource};
+use super::{Config, ConfigError, KeySource};
 
 pub(super) fn load(
     path: Option<&Path>,
@@ -48,16 +48,9 @@ fn read(path: PathBuf) -> Result<Config, ConfigError> {
 fn rebased(mut config: Config, file: PathBuf) -> Config {
     let dir = file.parent().unwrap_or(Path::new(""));
     let rebase = |path: &mut PathBuf| *path = dir.join(&*path);
-    let mut keys: Vec<_> = config.backends.iter_mut().filter_map(BackendConfig::key_mut).collect();
-    keys.extend(config.listen.keys.as_mut());
-    for key in keys {
-        if let KeySource::File(path) = key {
-            rebase(path);
-        }
-    }
-    if let Some(local) = &mut config.listen.local {
-        rebase(local);
-    }
+    let of_backends = config.backends.iter_mut().flat_map(|backend| backend.engine.paths_mut());
+    let of_keys = config.listen.keys.as_mut().and_then(KeySource::path_mut);
+    of_backends.chain(of_keys).chain(config.listen.local.as_mut()).for_each(rebase);
     config.file = Some(file);
     config
 }

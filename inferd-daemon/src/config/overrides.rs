@@ -52,10 +52,11 @@ impl Overrides {
         config.admission.active = self.active.unwrap_or(config.admission.active).max(1);
         config.admission.queue_depth = self.queue_depth.unwrap_or(config.admission.queue_depth);
         config.drain_timeout = self.drain_timeout_s.unwrap_or(config.drain_timeout);
-        match config.listen.check_exposure() {
-            Ok(()) => Ok(config),
-            Err(reason) => Err(ConfigError::Flag { flag: "--tcp", reason: reason.to_owned() }),
+        if let Err(reason) = config.listen.check_exposure() {
+            return Err(ConfigError::Flag { flag: "--tcp", reason: reason.to_owned() });
         }
+        config.check_loops()?;
+        Ok(config)
     }
 }
 

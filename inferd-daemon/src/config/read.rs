@@ -26,14 +26,15 @@ pub(super) fn config(text: &str) -> Result<Config, ConfigError> {
     let top = Section::top(&shape::TOP, text, table.get_ref())?;
     refuse_what_is_not_served(&top)?;
     let defaults = Config::default();
+    let listen = read(&top, "listen", &shape::LISTEN, listen)?;
     Ok(Config {
         file: None,
         drain_timeout: top.seconds_or_none("drain_timeout_s")?.unwrap_or(defaults.drain_timeout),
-        listen: read(&top, "listen", &shape::LISTEN, listen)?,
         limits: read(&top, "limits", &shape::LIMITS, limits)?,
         admission: read(&top, "admission", &shape::ADMISSION, admission)?,
         breaker: read(&top, "breaker", &shape::BREAKER, breaker)?,
-        backends: backends(&top)?,
+        backends: backends(&top, &listen)?,
+        listen,
     })
 }
 
@@ -158,12 +159,15 @@ fn breaker(section: &Section<'_>) -> Result<BreakerConfig, ConfigError> {
     })
 }
 
-fn backends(top: &Section<'_>) -> Result<Vec<BackendConfig>, ConfigError> {
+fn backends(top: &Section<'_>, listen: &ListenConfig) -> Result<Vec<BackendConfig>, ConfigError> {
     let mut backends: Vec<BackendConfig> = Vec::new();
     for section in top.children("backends", &shape::BACKENDS)? {
         let backend = BackendConfig::read(&section)?;
         if backends.iter().any(|other| other.name == backend.name) {
             return Err(section.wrong("name", format!("there is a backend `{}` already", backend.name)));
+        }
+        if let Some(key) = backend.engine.leads_to(listen) {
+            return Err(section.wrong(key, "this daemon itself is there: it would call itself"));
         }
         backends.push(backend);
     }

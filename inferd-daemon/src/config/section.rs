@@ -139,6 +139,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether there is a whole number under `key`.
+    pub(super) fn holds_whole(&self, key: &str) -> bool {
+        matches!(self.table.get(key).map(Spanned::get_ref), Some(DeValue::Integer(_)))
+    }
+
     /// The whole number under `key`.
     pub(super) fn whole<T: TryFrom<i64>>(
         &self,

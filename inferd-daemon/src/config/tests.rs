@@ -54,6 +54,8 @@ base_url = "http://127.0.0.1:11434/"
 models = ["llama3.1:8b"]
 priority = -1
 concurrency = 8
+hedge_after_ms = 1_500
+keep_alive = "1h30m"
 connect_timeout_s = 1
 first_token_timeout_s = 2
 idle_timeout_s = 3
@@ -66,6 +68,27 @@ name = "far"
 kind = "openai"
 base_url = "https://api.example.com/v1"
 api_key_env = "EXAMPLE_KEY"
+
+[[backends]]
+name = "hosted"
+kind = "anthropic"
+
+[[backends]]
+name = "usual"
+kind = "ollama"
+keep_alive = -1
+
+[[backends]]
+name = "neighbour"
+kind = "inferd"
+tcp = "gpu.example.com:47321"
+api_key_file = "neighbour.key"
+idle_timeout_s = 30
+
+[[backends]]
+name = "beside"
+kind = "inferd"
+local = "default"
 "#;
 
 #[test]

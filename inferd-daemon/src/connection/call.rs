@@ -69,7 +69,7 @@ impl Call {
         self.waker.wake();
     }
 
-    async fn cancelled(&self) {
+    pub(super) async fn cancelled(&self) {
         poll_fn(|cx| {
             if self.cancelled.load(Ordering::Acquire) {
                 return Poll::Ready(());

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
-use inferd_proto::{Answer, ClientFrame, ErrorCode, FrameTooLarge, Rejected, Request, Response};
+use inferd_proto::{
+    Answer, ClientFrame, EmbedRequest, ErrorCode, FrameTooLarge, Rejected, Request, Response,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::call::{self, Call, Stage};
+use super::embedding;
 use super::outbox::Outbox;
 use super::wire::{Frames, millis};
 use crate::queue::Client;
@@ -77,37 +80,56 @@ impl Dispatch {
             }
             // Where a key is needed it was given before the first line came here.
             Ok(ClientFrame::Auth(_)) => {}
-            Ok(ClientFrame::Embed(embed)) => {
-                self.error(&embed.id, ErrorCode::InvalidRequest, "type: this daemon serves no embeddings");
-            }
+            Ok(ClientFrame::Embed(request)) => self.embed(request, received),
             Err(Rejected { id, error }) => self.error(&id, error.to_error_code(), &error.to_string()),
         }
     }
 
     fn open(&mut self, mut request: Request, received: Instant) {
-        if request.id.is_empty() && !self.calls.is_empty() {
-            request.id = Uuid::now_v7().to_string();
-        }
-        if self.call(&request.id).is_some() {
-            let message = "id: expected one that is not open on this connection";
-            return self.error(&request.id, ErrorCode::InvalidRequest, message);
-        }
-        // Asked of the word itself: nobody who was told of it has a request taken.
-        if self.desk.service.stop.is_said() {
-            return self.error(&request.id, ErrorCode::BackendUnavailable, DRAINING);
-        }
-        if self.calls.len() >= self.desk.service.limits.open_requests_max {
-            return self.too_many(&request.id);
-        }
-        let id = std::mem::take(&mut request.id);
+        let Some(id) = self.enter(std::mem::take(&mut request.id)) else { return };
         let resolved = match request.resolve() {
             Ok(resolved) => Box::new(resolved),
             Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
         };
         let call = Call::new(id);
         let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.desk), &resolved, self.hello);
-        let running =
-            Box::pin(call::run(Arc::clone(&call), Arc::clone(&self.desk), resolved, received, frames));
+        let running = call::run(Arc::clone(&call), Arc::clone(&self.desk), resolved, received, frames);
+        self.begin(call, Box::pin(running));
+    }
+
+    fn embed(&mut self, mut request: EmbedRequest, received: Instant) {
+        let Some(id) = self.enter(std::mem::take(&mut request.id)) else { return };
+        if let Err(error) = request.check() {
+            return self.error(&id, error.to_error_code(), &error.to_string());
+        }
+        let call = Call::new(id);
+        let running = embedding::run(Arc::clone(&call), Arc::clone(&self.desk), request, received);
+        self.begin(call, Box::pin(running));
+    }
+
+    /// Whether another call may be opened, and under which id. If not, it has been told why.
+    fn enter(&self, mut id: String) -> Option<String> {
+        if id.is_empty() && !self.calls.is_empty() {
+            id = Uuid::now_v7().to_string();
+        }
+        if self.call(&id).is_some() {
+            let message = "id: expected one that is not open on this connection";
+            self.error(&id, ErrorCode::InvalidRequest, message);
+            return None;
+        }
+        // Asked of the word itself: nobody who was told of it has a request taken.
+        if self.desk.service.stop.is_said() {
+            self.error(&id, ErrorCode::BackendUnavailable, DRAINING);
+            return None;
+        }
+        if self.calls.len() >= self.desk.service.limits.open_requests_max {
+            self.too_many(&id);
+            return None;
+        }
+        Some(id)
+    }
+
+    fn begin(&mut self, call: Arc<Call>, running: Running) {
         if self.calls.is_empty() {
             self.lone = Some(running);
         } else {

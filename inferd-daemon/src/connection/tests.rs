@@ -18,6 +18,7 @@ use crate::service::{ConnectionLimits, Stop};
 
 mod cancelling;
 mod dialect;
+mod embedding;
 mod errors;
 mod law;
 mod leaving;

@@ -75,11 +75,16 @@ impl Frames {
 
     /// The terminal frame of a call that failed.
     pub(super) fn error(&self, error: &AnswerError) {
-        let Said { code, retry_after, queue } = said(error, self.named_model);
-        self.desk.outbox.put(|out| {
-            Answer::error(out, self.call.id(), code, &error.to_string(), retry_after.map(millis), queue);
-        });
+        refuse(&self.desk, self.call.id(), error, self.named_model);
     }
+}
+
+/// The terminal frame of a call that failed with `error`; an error of the model is told only to who named one.
+pub(super) fn refuse(desk: &Desk, id: &str, error: &AnswerError, named_model: bool) {
+    let Said { code, retry_after, queue } = said(error, named_model);
+    desk.outbox.put(|out| {
+        Answer::error(out, id, code, &error.to_string(), retry_after.map(millis), queue);
+    });
 }
 
 impl Replies for Frames {
@@ -160,6 +165,7 @@ fn said(error: &AnswerError, named_model: bool) -> Said {
             plain(ErrorCode::DeadlineExceeded)
         }
         AnswerError::Route(RouteError::ModelNotFound(_)) => plain(ErrorCode::ModelNotFound),
+        AnswerError::Route(RouteError::NoEmbeddings) => plain(ErrorCode::InvalidRequest),
         AnswerError::Route(RouteError::Shut { retry_after }) => {
             Said { retry_after: Some(*retry_after), ..plain(ErrorCode::BackendUnavailable) }
         }

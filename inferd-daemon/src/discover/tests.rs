@@ -11,8 +11,9 @@ use super::*;
 use crate::backends::build;
 use crate::secrets::Secrets;
 
-/// A server on loopback that gives every request this answer; `None`: it takes connections and says nothing.
-struct Server(TcpListener, Option<String>);
+/// A server on loopback that gives every request for its models this answer; `None`: it takes connections and says
+/// nothing.
+struct Server(TcpListener, Option<String>, HttpKind);
 
 impl Server {
     async fn json(body: &str) -> Self {
@@ -22,11 +23,16 @@ impl Server {
     async fn http(status: &str, content_type: &str, body: &str) -> Self {
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}");
-        Self(Self::bind().await, Some(format!("{head}\r\nconnection: close\r\n\r\n{body}")))
+        let answer = format!("{head}\r\nconnection: close\r\n\r\n{body}");
+        Self(Self::bind().await, Some(answer), HttpKind::OpenAi)
     }
 
     async fn silent() -> Self {
-        Self(Self::bind().await, None)
+        Self(Self::bind().await, None, HttpKind::OpenAi)
+    }
+
+    fn speaking(self, kind: HttpKind) -> Self {
+        Self(self.0, self.1, kind)
     }
 
     async fn bind() -> TcpListener {
@@ -34,17 +40,21 @@ impl Server {
     }
 
     fn candidate(&self, name: &'static str) -> Candidate {
-        Candidate { name, address: self.0.local_addr().unwrap() }
+        Candidate { name, address: self.0.local_addr().unwrap(), kind: self.2 }
     }
 
     async fn serve(&self) {
+        let asked: &[u8] = match self.2 {
+            HttpKind::OpenAi | HttpKind::Anthropic => b"GET /v1/models ",
+            HttpKind::Ollama => b"GET /api/tags ",
+        };
         let mut held = Vec::new();
         loop {
             let (mut io, _) = self.0.accept().await.unwrap();
             if let Some(answer) = &self.1 {
                 let mut request = [0; 4096];
                 let read = io.read(&mut request).await.unwrap();
-                assert!(request[..read].starts_with(b"GET /v1/models "), "{:?}", &request[..read]);
+                assert!(request[..read].starts_with(asked), "{:?}", &request[..read]);
                 io.write_all(answer.as_bytes()).await.unwrap();
             }
             held.push(io);
@@ -80,6 +90,19 @@ async fn servers_that_answer_are_found_in_order_with_their_models() {
         http,
         &HttpConfig::new(HttpKind::OpenAi, format!("http://{}", servers[0].0.local_addr().unwrap()))
     );
+}
+
+#[tokio::test]
+async fn what_answers_where_ollama_is_looked_for_is_spoken_to_as_ollama() {
+    assert_eq!(Candidate::usual()[0].kind, HttpKind::Ollama);
+    let tags = r#"{"models":[{"name":"all-minilm:latest"},{"name":"qwen3:4b"},{"name":"llama3.1:latest"}]}"#;
+    let server = Server::json(tags).await.speaking(HttpKind::Ollama);
+    let found = found(std::slice::from_ref(&server)).await;
+    assert_eq!(
+        found[0].models,
+        ["qwen3:4b", "llama3.1:latest", "llama3.1", "all-minilm:latest", "all-minilm"]
+    );
+    assert_eq!(found[0].engine.kind(), "ollama");
 }
 
 #[tokio::test]
@@ -140,8 +163,12 @@ async fn the_mock_says_that_it_is_one_and_streams_it() {
     let mock = build(&fallback_mock(), &Secrets::default()).unwrap();
     let messages = vec![Message { role: Role::User, content: "hello".into() }];
     let begun = Instant::now();
-    let events: Vec<_> =
-        mock.generate(Resolved { messages, ..Resolved::default() }).await.unwrap().collect().await;
+    let events: Vec<_> = mock
+        .generate(Resolved { messages: messages.into(), ..Resolved::default() })
+        .await
+        .unwrap()
+        .collect()
+        .await;
     let tokens = events.iter().filter_map(|event| match event {
         TokenEvent::Token(token) => Some(token.as_str()),
         _ => None,

@@ -41,6 +41,7 @@ struct Street {
     knock: mpsc::Sender<Accepted>,
     asked: Arc<Mutex<Vec<Instant>>>,
     stop: Stop,
+    terms: watch::Sender<Terms>,
     listens: tokio::task::JoinHandle<()>,
 }
 
@@ -59,17 +60,14 @@ impl Street {
             limits: ConnectionLimits::default(),
             stop: stop.clone(),
         });
-        let door = Door {
-            service,
-            keys: key.map(|key| Arc::new(Keys::from_plain("default", key))),
-            identity: Identity::default(),
-            connections: Arc::new(Semaphore::new(connections_max)),
-            tasks: TaskTracker::new(),
-        };
+        let keys = |key| Some(Arc::new(Keys::from_plain("default", key)));
+        let terms = Terms { service, keys: key.and_then(keys), identity: Identity::default() };
+        let terms = watch::Sender::new(terms);
+        let door = Door::new(terms.subscribe(), Room::new(connections_max));
         let (knock, comes) = mpsc::channel(64);
         let asked = Arc::default();
         let gate = Gate { comes: tokio::sync::Mutex::new(comes), asked: Arc::clone(&asked) };
-        Self { knock, asked, stop, listens: TaskTracker::new().spawn(listen(gate, door)) }
+        Self { knock, asked, stop, terms, listens: TaskTracker::new().spawn(listen(gate, door)) }
     }
 
     fn open(connections_max: usize) -> Self {
@@ -160,6 +158,23 @@ async fn on_tcp_a_key_is_needed_where_one_is_configured_and_nowhere_else() {
     }
     assert_eq!(rest(street.enter(tcp()).await).await, "");
     assert!(is_served(&mut Street::open(1).enter(tcp()).await).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_terms_are_those_of_the_next_connection() {
+    let street = Street::new(Router::new(vec![Arc::new(Mock::new())]), 16, Some("old"));
+    let auth = |key: &str| format!("{{\"type\":\"auth\",\"key\":\"{key}\"}}\n").into_bytes();
+    let mut inside = street.enter(tcp()).await;
+    inside.write_all(&auth("old")).await.unwrap();
+    assert!(is_served(&mut inside).await);
+    street.terms.send_modify(|terms| terms.keys = Some(Arc::new(Keys::from_plain("default", "new"))));
+    assert!(is_served(&mut inside).await, "who is in stays in");
+    let mut late = street.enter(tcp()).await;
+    late.write_all(&auth("old")).await.unwrap();
+    assert_eq!(rest(late).await, "");
+    let mut next = street.enter(tcp()).await;
+    next.write_all(&auth("new")).await.unwrap();
+    assert!(is_served(&mut next).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@
 //! Invariants:
 //! - A better band goes first; a waiter rises one band each `ageing`.
 //! - Inside a band the client with the least service so far goes first, the longest-waiting among equals.
-//! - One client's waiters of one band leave in the order they came. With one client this is first in, first out.
+//! - Who has no leave to go yet is stepped over and keeps its place.
+//! - Of one client's waiters of one band those that have leave go in the order they came. With one client, and leave for
+//!   all, this is first in, first out.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub(super) struct Spot {
     ticket: u64,
 }
 
-/// A waiter whose turn has come.
+/// A waiter taken out.
 #[derive(Debug)]
 pub(super) struct Next<T> {
     pub(super) account: Arc<Account>,
@@ -126,15 +128,30 @@ impl<T> FairQueue<T> {
         spot
     }
 
-    /// Takes the next waiter out.
-    pub(super) fn pop(&mut self, now: Instant, ageing: Duration) -> Option<Next<T>> {
-        let fronts = self.lines.iter().enumerate().flat_map(|(index, line)| {
-            line.bands.iter().enumerate().filter_map(move |(band, waiters)| {
-                Some((line.rank(band, waiters.front()?, now, ageing), index, band))
-            })
-        });
-        let (_, line, band) = fronts.min()?;
-        Some(self.take(line, band, 0))
+    /// Takes the next waiter out of those that have leave to go, with that leave.
+    pub(super) fn pop<L>(
+        &mut self,
+        now: Instant,
+        ageing: Duration,
+        mut leave: impl FnMut(&T) -> Option<L>,
+    ) -> Option<(L, Next<T>)> {
+        let mut next: Option<(Rank, (usize, usize, usize), L)> = None;
+        for (index, line) in self.lines.iter().enumerate() {
+            for (band, waiters) in line.bands.iter().enumerate() {
+                // The oldest of each band that may go; most often that is the first.
+                let mut able = waiters
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, waiter)| leave(&waiter.payload).map(|leave| (at, waiter, leave)));
+                let Some((at, waiter, leave)) = able.next() else { continue };
+                let rank = line.rank(band, waiter, now, ageing);
+                if next.as_ref().is_none_or(|(best, _, _)| rank < *best) {
+                    next = Some((rank, (index, band, at), leave));
+                }
+            }
+        }
+        let (_, (line, band, at), leave) = next?;
+        Some((leave, self.take(line, band, at)))
     }
 
     /// Takes the waiter at `spot` out, if it is still there.

@@ -1,14 +1,15 @@
 //! What a request holds once it is in: a place in the queue, then the permit to run. Dropping either gives it back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
+use super::Refused;
 use super::account::Account;
 use super::fair::Spot;
-use super::{Gate, Refused, WAITING};
+use super::gate::Gate;
+use super::room::{Room, Seat};
 
 /// A request that got in. Dropped, it leaves.
 #[derive(Debug)]
@@ -60,18 +61,43 @@ impl<'g> Place<'g> {
 }
 
 /// A place in the queue.
-#[derive(Debug)]
 pub struct Waiting<'g> {
     pub(super) gate: &'g Arc<Gate>,
     pub(super) account: &'g Arc<Account>,
     pub(super) spot: Spot,
     pub(super) comes: oneshot::Receiver<Result<Slot, Refused>>,
+    pub(super) room: Arc<dyn Room>,
 }
 
 impl<'g> Waiting<'g> {
     async fn granted(&mut self) -> Result<Permit<'g>, Refused> {
-        let slot = (&mut self.comes).await.expect("the gate lets no place go without a word")?;
+        let slot = if self.room.bell().is_limited() {
+            // Out of the way of those who wait for a slot alone: timers are large.
+            Box::pin(self.comes_by_and_by()).await
+        } else {
+            (&mut self.comes).await.expect(NO_PLACE_WITHOUT_A_WORD)
+        }?;
         Ok(slot.into_permit(self.gate, self.account))
+    }
+
+    /// Waits, and looks after the one thing that frees room without anybody doing it: the passing of time.
+    async fn comes_by_and_by(&mut self) -> Result<Slot, Refused> {
+        loop {
+            let retimed = self.room.bell().retimed();
+            let opens_at = self.room.opens_at(Instant::now());
+            let opens = async {
+                match opens_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                word = &mut self.comes => return word.expect(NO_PLACE_WITHOUT_A_WORD),
+                () = opens => self.gate.fill(Instant::now()),
+                () = retimed => {}
+            }
+        }
     }
 
     fn position(&self) -> Option<u32> {
@@ -82,12 +108,21 @@ impl<'g> Waiting<'g> {
     }
 }
 
+impl std::fmt::Debug for Waiting<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("spot", &self.spot).finish_non_exhaustive()
+    }
+}
+
+/// Who is taken out of the queue is told why.
+const NO_PLACE_WITHOUT_A_WORD: &str = "the gate lets no place go without a word";
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut queue = self.gate.lock();
         let left = queue.waiting.remove(self.account, self.spot);
         if left.is_some() {
-            self.gate.counts.fetch_sub(WAITING, Ordering::AcqRel);
+            self.gate.waits_no_more();
             drop(queue);
             self.gate.moved.notify_waiters();
         }
@@ -100,19 +135,26 @@ pub(super) struct Slot {
     gate: Arc<Gate>,
     account: Arc<Account>,
     prompt_cost: u64,
+    seat: Seat,
     since: Instant,
     received: bool,
 }
 
 impl Slot {
-    pub(super) fn new(gate: Arc<Gate>, account: Arc<Account>, prompt_cost: u64, since: Instant) -> Self {
+    pub(super) fn new(
+        gate: Arc<Gate>,
+        account: Arc<Account>,
+        prompt_cost: u64,
+        seat: Seat,
+        since: Instant,
+    ) -> Self {
         account.begin(prompt_cost);
-        Self { gate, account, prompt_cost, since, received: false }
+        Self { gate, account, prompt_cost, seat, since, received: false }
     }
 
     fn into_permit<'g>(mut self, gate: &'g Arc<Gate>, account: &'g Account) -> Permit<'g> {
         self.received = true;
-        Permit { gate, account, since: self.since, prompt_cost: self.prompt_cost }
+        Permit { gate, account, since: self.since, prompt_cost: self.prompt_cost, seat: self.seat }
     }
 }
 
@@ -120,6 +162,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         if !self.received {
             self.account.end();
+            self.gate.forgo(self.seat);
             self.gate.release(Instant::now());
         }
     }
@@ -133,6 +176,8 @@ pub struct Permit<'g> {
     account: &'g Account,
     since: Instant,
     prompt_cost: u64,
+    /// The seat it was promised and has not taken.
+    seat: Seat,
 }
 
 /// What a generated token is charged (a prompt token costs 1): Sheng et al., OSDI 2024, section 3.2.
@@ -141,7 +186,17 @@ const GENERATED_TOKEN_COST: u64 = 2;
 impl<'g> Permit<'g> {
     pub(super) fn new(gate: &'g Arc<Gate>, account: &'g Account, prompt_cost: u64, since: Instant) -> Self {
         account.begin(prompt_cost);
-        Self { gate, account, since, prompt_cost }
+        Self { gate, account, since, prompt_cost, seat: Seat::Unlimited }
+    }
+
+    /// Says that the request has found its place beyond the gate: the room kept for it is its own now.
+    pub fn seated(&mut self) {
+        let seat = std::mem::replace(&mut self.seat, Seat::Unlimited);
+        if seat == Seat::Limited {
+            self.gate.forgo(seat);
+            // While it was kept it was kept from others, who may have use for other room.
+            self.gate.fill(Instant::now());
+        }
     }
 
     /// Charges the client for one token as it streams.
@@ -169,6 +224,7 @@ impl Drop for Permit<'_> {
         let now = Instant::now();
         self.account.end();
         self.gate.service_time.record(now.saturating_duration_since(self.since));
+        self.gate.forgo(self.seat);
         self.gate.release(now);
     }
 }

@@ -1,6 +1,7 @@
 use std::pin::Pin;
 
 use futures_util::FutureExt;
+use inferd_proto::Resolved;
 
 use super::*;
 
@@ -10,7 +11,26 @@ mod leaving;
 mod positions;
 mod reconfiguring;
 mod refusal;
+mod room;
 mod threads;
+
+/// Room for everybody.
+#[derive(Default)]
+struct Everywhere(Bell);
+
+impl Room for Everywhere {
+    fn seats(&self, _: Need<'_>, _: Instant) -> usize {
+        panic!("nothing is limited here")
+    }
+
+    fn opens_at(&self, _: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn bell(&self) -> &Bell {
+        &self.0
+    }
+}
 
 type Turn = Pin<Box<dyn Future<Output = Result<Permit<'static>, Refused>> + Send>>;
 
@@ -22,7 +42,8 @@ fn who(gate: &Admission, number: u64) -> Client {
 fn request(priority: Priority, cost: u64) -> Resolved {
     let text = "four".repeat(usize::try_from(cost).unwrap());
     let mut request = crate::scripted::request("r");
-    request.messages[0].content = text.into();
+    let message = inferd_proto::Message { role: inferd_proto::Role::User, content: text.into() };
+    request.messages = [message].into();
     request.priority = priority;
     request
 }
@@ -33,8 +54,18 @@ fn normal() -> Resolved {
 
 /// A place borrows its gate and its client; here these may well outlive the test.
 fn place(gate: &Admission, client: &Client, request: &Resolved) -> Result<Place<'static>, Refused> {
+    place_in(gate, client, request, &Arc::new(Everywhere::default()))
+}
+
+/// The same, where there may be no room.
+fn place_in(
+    gate: &Admission,
+    client: &Client,
+    request: &Resolved,
+    room: &Arc<impl Room + 'static>,
+) -> Result<Place<'static>, Refused> {
     let (gate, client) = (Box::leak(Box::new(gate.clone())), Box::leak(Box::new(client.clone())));
-    gate.enter(client, request, Instant::now())
+    gate.enter(client, &Ask::from(request), room, Instant::now())
 }
 
 /// Enters, and waits without being polled yet.
@@ -107,7 +138,9 @@ async fn a_slot_freed_while_somebody_goes_to_wait_for_it_is_taken() {
     let gate = Admission::new(1, 4);
     let client = who(&gate, 1);
     // By the time it has the lock the slot is free, and nobody is left who would pass it on.
-    let place = gate.0.enqueue(client.account(), &normal(), 1, Instant::now()).unwrap();
+    let (normal, room) = (normal(), Arc::new(Everywhere::default()));
+    let (ask, account) = (Ask::from(&normal), client.account());
+    let place = gate.0.enqueue(Newcomer { account, ask: &ask, room, now: Instant::now() }).unwrap();
     let permit = place.turn().now_or_never().expect("its turn has come").unwrap();
     assert_eq!(counts(&gate), (1, 0));
     drop(permit);

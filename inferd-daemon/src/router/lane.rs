@@ -1,18 +1,21 @@
 //! A lane: one configured backend with its breaker, its own limit, and what it serves.
 
+mod models;
+mod using;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inferd_engine::Backend;
-use inferd_proto::Model;
 use serde::Serialize;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, BreakerConfig, BreakerState, Outcome, Pass};
+use super::breaker::{Breaker, BreakerConfig, BreakerState};
+use crate::queue::{Bell, Work};
+use models::Learnt;
+pub(super) use using::Use;
 
 /// How a lane is used.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,8 @@ pub struct LaneConfig {
     pub priority: i32,
     /// Requests at once; `None`: no limit of its own.
     pub concurrency: Option<usize>,
+    /// How long it may take to begin an answer before another lane is tried beside it; `None`: for ever.
+    pub hedge_after: Option<Duration>,
     /// See [`BreakerConfig`].
     pub breaker: BreakerConfig,
 }
@@ -53,9 +58,6 @@ pub struct LaneState {
     pub first_token_ms: f64,
 }
 
-/// Takes any model.
-const ANY: &str = "*";
-
 pub(super) struct Lane {
     name: String,
     backend: Arc<dyn Backend>,
@@ -64,37 +66,9 @@ pub(super) struct Lane {
     bell: Arc<Bell>,
 }
 
-/// Tells those who wait that a lane may have room. All lanes of a router share it.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    /// Whether any lane has a limit: where none has, nobody waits.
-    limited: AtomicBool,
-    rung: Notify,
-}
-
-impl Bell {
-    pub(super) fn ring(&self) {
-        if self.limited.load(Ordering::Acquire) {
-            self.rung.notify_waiters();
-        }
-    }
-
-    /// Rings whatever was before: the lanes are others now.
-    pub(super) fn lanes_changed(&self, limited: bool) {
-        self.limited.store(limited, Ordering::Release);
-        self.rung.notify_waiters();
-    }
-
-    /// Resolves when it is rung after this call.
-    pub(super) fn rung(&self) -> Notified<'_> {
-        self.rung.notified()
-    }
-}
-
 /// What is known of a lane from its use; it outlives a change of the lane's configuration.
 struct Record {
-    /// What the backend said it serves.
-    learnt: RwLock<Vec<String>>,
+    learnt: Learnt,
     breaker: Mutex<Breaker>,
     in_flight: AtomicUsize,
     first_token_us: AtomicU64,
@@ -109,7 +83,7 @@ impl std::fmt::Debug for Lane {
 impl Lane {
     pub(super) fn new(backend: Arc<dyn Backend>, config: LaneConfig, bell: Arc<Bell>) -> Self {
         let record = Arc::new(Record {
-            learnt: RwLock::default(),
+            learnt: Learnt::default(),
             breaker: Mutex::new(Breaker::new(config.breaker)),
             in_flight: AtomicUsize::new(0),
             first_token_us: AtomicU64::new(0),
@@ -151,48 +125,15 @@ impl Lane {
         self.config.priority
     }
 
-    /// Whether it serves `model`; every lane serves a request that names none.
-    pub(super) fn serves(&self, model: Option<&str>) -> bool {
-        let Some(model) = model else { return true };
-        self.config.aliases.contains_key(model)
-            || self.with_models(|models| models.is_empty() || models.iter().any(|m| m == model || m == ANY))
+    pub(super) fn hedge_after(&self) -> Option<Duration> {
+        self.config.hedge_after
     }
 
-    /// The backend's own name for `model`.
-    pub(super) fn resolve(&self, model: String) -> String {
-        self.config.aliases.get(&model).cloned().unwrap_or(model)
-    }
-
-    fn with_models<R>(&self, look: impl FnOnce(&[String]) -> R) -> R {
-        if self.config.models.is_empty() {
-            look(&self.record.learnt.read().unwrap_or_else(PoisonError::into_inner))
-        } else {
-            look(&self.config.models)
-        }
-    }
-
-    fn model_names(&self) -> Vec<String> {
-        let mut names = self.with_models(<[String]>::to_vec);
-        if names.is_empty() {
-            names.push(ANY.to_owned());
-        }
-        names.extend(self.config.aliases.keys().cloned());
-        names
-    }
-
-    pub(super) fn models(&self) -> Vec<Model> {
-        let ready = self.backend.ready() && self.breaker().state() == BreakerState::Passing;
-        let model = |name| Model { name, backend: self.name.clone(), ready };
-        self.model_names().into_iter().map(model).collect()
-    }
-
-    pub(super) async fn learn_models(&self) {
-        if !self.config.models.is_empty() {
-            return;
-        }
-        match self.backend.models().await {
-            Ok(models) => *self.record.learnt.write().unwrap_or_else(PoisonError::into_inner) = models,
-            Err(error) => tracing::warn!(lane = self.name, %error, "cannot list the models of a lane"),
+    /// Whether its backend does such work at all.
+    pub(super) fn does(&self, work: Work) -> bool {
+        match work {
+            Work::Generate => true,
+            Work::Embed => self.backend.capabilities().embed,
         }
     }
 
@@ -209,6 +150,22 @@ impl Lane {
         self.config.concurrency.is_none_or(|limit| self.record.in_flight.load(Ordering::Acquire) < limit)
     }
 
+    /// How many more it could take now: where it is about to be probed, one.
+    pub(super) fn seats(&self) -> usize {
+        let free = self
+            .config
+            .concurrency
+            .map_or(usize::MAX, |limit| limit.saturating_sub(self.record.in_flight.load(Ordering::Acquire)));
+        match self.breaker().state() {
+            BreakerState::Passing => free,
+            BreakerState::Shut | BreakerState::Probing => free.min(1),
+        }
+    }
+
+    pub(super) fn is_passing(&self) -> bool {
+        self.breaker().state() == BreakerState::Passing
+    }
+
     pub(super) fn would_admit(&self, now: Instant) -> bool {
         self.breaker().would_admit(now)
     }
@@ -220,19 +177,20 @@ impl Lane {
     /// Begins a use of the lane, if it has room and its breaker lets it pass.
     pub(super) fn admit(self: &Arc<Self>, now: Instant) -> Option<Use> {
         let limit = self.config.concurrency.unwrap_or(usize::MAX);
+        let mut breaker = self.breaker();
+        // Nothing is taken that might have to be given back: whoever looks meanwhile sees what there is.
+        if !breaker.would_admit(now) {
+            return None;
+        }
         self.record
             .in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
                 (running < limit).then_some(running + 1)
             })
             .ok()?;
-        match self.breaker().admit(now) {
-            Some(pass) => Some(Use { lane: Arc::clone(self), pass, began: now, settled: false }),
-            None => {
-                self.leave();
-                None
-            }
-        }
+        let pass = breaker.admit(now).expect("nobody else has the lock since it would");
+        drop(breaker);
+        Some(Use::new(Arc::clone(self), pass, now))
     }
 
     fn leave(&self) {
@@ -262,67 +220,5 @@ impl Lane {
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.record.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One use of a lane. Dropped unsettled, it was abandoned.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Use {
-    lane: Arc<Lane>,
-    pass: Pass,
-    began: Instant,
-    settled: bool,
-}
-
-/// Weight of a new sample in a lane's time to the first token: one in this many.
-const LATENCY_WEIGHT: u64 = 8;
-
-impl Use {
-    pub(super) fn lane(&self) -> &Arc<Lane> {
-        &self.lane
-    }
-
-    /// Notes that the first token came.
-    pub(super) fn first_token(&self, now: Instant) {
-        let took = now.saturating_duration_since(self.began).as_micros();
-        let sample = u64::try_from(took).unwrap_or(u64::MAX / LATENCY_WEIGHT);
-        // Two at once may lose one sample; the mean does not mind.
-        let mean = self.lane.record.first_token_us.load(Ordering::Relaxed);
-        let next = if mean == 0 { sample } else { mean - mean / LATENCY_WEIGHT + sample / LATENCY_WEIGHT };
-        self.lane.record.first_token_us.store(next, Ordering::Relaxed);
-    }
-
-    pub(super) fn settle(mut self, outcome: Outcome) {
-        self.conclude(outcome);
-    }
-
-    fn conclude(&mut self, outcome: Outcome) {
-        if std::mem::replace(&mut self.settled, true) {
-            return;
-        }
-        let (now, jitter) = match outcome {
-            Outcome::Failed | Outcome::Rest(_) => (Instant::now(), fastrand::f64()),
-            // Nothing is timed by these: no need to look at the clock.
-            Outcome::Served | Outcome::Abandoned => (self.began, 0.0),
-        };
-        let was_and_is = {
-            let mut breaker = self.lane.breaker();
-            let was = breaker.state();
-            breaker.settle(self.pass, outcome, now, jitter);
-            (was, breaker.state())
-        };
-        match was_and_is {
-            (was, is) if was == is => {}
-            (_, BreakerState::Passing) => tracing::info!(lane = self.lane.name, "lane passes again"),
-            (_, _) => tracing::warn!(lane = self.lane.name, ?outcome, "lane is shut"),
-        }
-        self.lane.leave();
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        self.conclude(Outcome::Abandoned);
     }
 }

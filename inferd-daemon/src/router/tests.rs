@@ -6,7 +6,9 @@ use crate::scripted::{self, Scripted, Turn, answer, request, token};
 
 mod choice;
 mod failover;
+mod hedging;
 mod leaving;
+mod models;
 mod reconfiguring;
 mod room;
 mod shutting;
@@ -34,7 +36,7 @@ fn first_and_second(first: &Arc<Scripted>, second: &Arc<Scripted>) -> Arc<Router
 
 /// Asks for an answer and reads it to its end: the lane that gave it, or the error.
 async fn ask_for(router: &Arc<Router>, model: Option<&str>) -> Result<String, RouteError> {
-    let ticket = router.route(model, Instant::now()).await?;
+    let ticket = router.route(Need::answer(model), Instant::now()).await?;
     let mut request = request("r");
     request.model = model.map(str::to_owned);
     let mut tokens = ticket.start(Box::new(request), |_| {}).await?;

@@ -1,13 +1,15 @@
-//! A ticket: the right to start one request, on this lane or, until its first token, on the next.
+//! A ticket: the right to start one request, on this lane or, until it has begun, on the next.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use inferd_engine::{Blame, GenerateError, TokenEvent, TokenStream};
-use inferd_proto::Resolved;
+use inferd_engine::{Blame, Embedded, GenerateError, TokenEvent, TokenStream};
+use inferd_proto::{EmbedRequest, Resolved};
 use tokio::time::Instant;
 
 use super::breaker::Outcome;
+use super::hedge::race;
+use super::job::{CUT_SHORT, Job};
 use super::lane::{Lane, Use};
 use super::{RouteError, Router};
 
@@ -17,15 +19,11 @@ use super::{RouteError, Router};
 pub struct Ticket<'r> {
     router: &'r Router,
     using: Use,
-    tried: Vec<Arc<Lane>>,
 }
-
-/// What a stream that just ended is called.
-const CUT_SHORT: &str = "the answer was cut short";
 
 impl<'r> Ticket<'r> {
     pub(super) fn new(router: &'r Router, using: Use) -> Self {
-        Self { router, using, tried: Vec::new() }
+        Self { router, using }
     }
 
     /// The lane's name.
@@ -34,70 +32,90 @@ impl<'r> Ticket<'r> {
         self.using.lane().name()
     }
 
-    /// Starts `request` and waits for its first event, trying the next lane when one fails before that.
-    /// `moved` is told each lane after the first.
+    /// Starts `request` and waits for its first event, trying the next lane when one fails before that, and another
+    /// beside it when it is slow and configured so. `moved` is told each lane that has the request after the first.
     ///
     /// # Errors
     /// [`RouteError`]: the last lane's, when there is none left or nothing left to retry with.
-    pub async fn start(
-        mut self,
-        request: Box<Resolved>,
+    pub async fn start(self, request: Box<Resolved>, moved: impl FnMut(&str)) -> Result<Tokens, RouteError> {
+        let (using, (first, rest)) = self.begin(request, moved).await?;
+        let began = Instant::now();
+        using.first_token(began);
+        Ok(Tokens { first: Some(first), rest, began, using })
+    }
+
+    /// Embeds the texts of `request`, on the next lane when one fails: the vectors, and the lane that made them.
+    ///
+    /// # Errors
+    /// As [`Ticket::start`].
+    pub async fn embed(self, request: Box<EmbedRequest>) -> Result<(Embedded, String), RouteError> {
+        let (using, embedded) = self.begin(request, |_| {}).await?;
+        let lane = using.lane().name().to_owned();
+        using.settle(Outcome::Served);
+        Ok((embedded, lane))
+    }
+
+    /// Tries `job` on one lane after the other until it has begun on one.
+    async fn begin<J: Job>(
+        self,
+        mut job: Box<J>,
         mut moved: impl FnMut(&str),
-    ) -> Result<Tokens, RouteError> {
-        let mut request = request;
+    ) -> Result<(Use, J::Begun), RouteError> {
+        let Self { router, mut using } = self;
+        let mut tried: Vec<Arc<Lane>> = Vec::new();
         loop {
             // The last lane gets the request itself; only where another could follow is it worth a copy.
-            let spare = self.router.has_other(&self.tried, self.using.lane()).then(|| request.clone());
-            let model = spare.as_ref().and_then(|request| request.model.clone());
-            match attempt(&self.using, request).await {
-                Ok((first, rest)) => {
-                    let began = Instant::now();
-                    self.using.first_token(began);
-                    return Ok(Tokens { first: Some(first), rest, began, using: self.using });
+            let spare = router.lanes.has_other(&tried, using.lane()).then(|| job.clone());
+            let ended = match (&spare, using.lane().hedge_after()) {
+                (Some(spare), Some(patience)) => {
+                    let ended;
+                    (using, ended) =
+                        race(router, using, patience, (job, spare), &mut tried, &mut moved).await;
+                    ended
                 }
-                Err(error) => {
-                    let lane = Arc::clone(self.using.lane());
-                    let outcome = outcome_of(&error);
-                    self.using.settle(outcome);
-                    tracing::warn!(lane = lane.name(), %error, ?outcome, "attempt failed before the first token");
-                    let failed = RouteError::Lane { lane: lane.name().to_owned(), error };
-                    self.tried.push(lane);
-                    request = match spare {
-                        Some(spare) if may_move(self.router, &failed) => spare,
-                        _ => return Err(failed),
-                    };
-                    self.using = match self.router.pick(model.as_deref(), &self.tried, Instant::now()).await {
-                        Ok(using) => using,
-                        Err(_) => return Err(failed),
-                    };
-                    moved(self.using.lane().name());
-                }
-            }
+                _ => job.attempt(using.lane()).await,
+            };
+            let error = match ended {
+                Ok(begun) => return Ok((using, begun)),
+                Err(error) => error,
+            };
+            let lane = router.settle_failed(using, &error, &mut tried);
+            job = match spare {
+                Some(spare) if may_move(router, &error) => spare,
+                _ => return Err(RouteError::Lane { lane, error }),
+            };
+            using = match router.lanes.pick(job.need(), &tried, Instant::now()).await {
+                Ok(using) => using,
+                Err(_) => return Err(RouteError::Lane { lane, error }),
+            };
+            moved(using.lane().name());
         }
     }
 }
 
-/// One attempt: the first event and what follows it.
-async fn attempt(
-    using: &Use,
-    mut request: Box<Resolved>,
-) -> Result<(TokenEvent, TokenStream), GenerateError> {
-    let lane = using.lane();
-    request.model = request.model.map(|model| lane.resolve(model));
-    let mut stream = lane.backend().generate(*request).await?;
-    match stream.next().await {
-        Some(TokenEvent::Failed(error)) => Err(error),
-        Some(first) => Ok((first, stream)),
-        None => Err(GenerateError::Unavailable(CUT_SHORT.into())),
-    }
+fn may_move(router: &Router, error: &GenerateError) -> bool {
+    error.blame() != Blame::Caller && router.budget().withdraw(Instant::now())
 }
 
-fn may_move(router: &Router, failed: &RouteError) -> bool {
-    match failed {
-        RouteError::Lane { error, .. } if error.blame() != Blame::Caller => {
-            router.budget().withdraw(Instant::now())
+impl Router {
+    /// Settles a use whose attempt ended with `error`, and counts its lane as tried; the lane's name.
+    pub(super) fn settle_failed(
+        &self,
+        using: Use,
+        error: &GenerateError,
+        tried: &mut Vec<Arc<Lane>>,
+    ) -> String {
+        let lane = Arc::clone(using.lane());
+        let outcome = outcome_of(error);
+        using.settle(outcome);
+        tracing::warn!(lane = lane.name(), %error, ?outcome, "attempt failed before the first token");
+        if matches!(error, GenerateError::ModelNotFound(_)) {
+            lane.doubt_list();
+            self.lists_wanted.notify_one();
         }
-        _ => false,
+        let name = lane.name().to_owned();
+        tried.push(lane);
+        name
     }
 }
 

@@ -8,19 +8,19 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::HttpError;
-use super::idle::Idle;
-use super::link::{Fitness, Link};
+use super::link::{Link, Resting};
+use crate::idle::{Fitness, Idle};
 
 /// The chunks of one answer. Dropping it closes the connection unless it was read to its end.
 pub(crate) struct Body {
     incoming: Incoming,
     /// Gone once the body was read to its end.
     link: Option<Link>,
-    idle: Arc<Idle>,
+    idle: Arc<Idle<Resting>>,
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, link: Link, idle: Arc<Idle>) -> Self {
+    pub(super) fn new(incoming: Incoming, link: Link, idle: Arc<Idle<Resting>>) -> Self {
         Self { incoming, link: Some(link), idle }
     }
 
@@ -32,7 +32,7 @@ impl Body {
             && let Some(mut link) = self.link.take()
             && link.fitness(&mut None) == Fitness::Free
         {
-            self.idle.put(link, None);
+            self.idle.put(Resting { link, rest: None });
         }
         chunk.map(|chunk| chunk.map(|chunk| chunk.map_err(HttpError::from)))
     }
@@ -40,7 +40,7 @@ impl Body {
     /// Nothing more of this body matters. Its connection is used again if what is left turns out to be short.
     pub(crate) fn finish(self) {
         if let Some(link) = self.link {
-            self.idle.put(link, Some(self.incoming));
+            self.idle.put(Resting { link, rest: Some(self.incoming) });
         }
     }
 

@@ -10,9 +10,9 @@ use hyper::{Method, Request, StatusCode, Uri};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::connect::connect;
-use super::idle::Idle;
-use super::link::Unanswered;
+use super::link::{Link, Resting, Unanswered};
 use super::{Body, HttpError, Origin};
+use crate::idle::Idle;
 
 /// The client of one backend.
 pub(crate) struct Client {
@@ -20,7 +20,7 @@ pub(crate) struct Client {
     connect_timeout: Duration,
     /// Whom to trust where it is not the system's certificates that decide.
     trust: Option<Arc<ClientConfig>>,
-    idle: Arc<Idle>,
+    idle: Arc<Idle<Resting>>,
 }
 
 /// What is sent.
@@ -55,7 +55,7 @@ impl Client {
     /// A connection that was idle may have been closed while the request was on its way: where the server has not
     /// answered one byte, the request is sent once more, on a new connection.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, HttpError> {
-        if let Some(link) = self.idle.take() {
+        if let Some(Resting { link, .. }) = self.idle.take() {
             match link.exchange(ask.request()).await {
                 Ok((answer, link)) => return Ok(self.answered(answer, link)),
                 Err(Unanswered { silent: true, .. }) => {}
@@ -74,7 +74,7 @@ impl Client {
         self.idle.clear();
     }
 
-    fn answered(&self, answer: hyper::Response<hyper::body::Incoming>, link: super::link::Link) -> Answer {
+    fn answered(&self, answer: hyper::Response<hyper::body::Incoming>, link: Link) -> Answer {
         let (head, incoming) = answer.into_parts();
         let body = Body::new(incoming, link, Arc::clone(&self.idle));
         Answer { status: head.status, headers: head.headers, body }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -24,19 +24,27 @@ pub(super) async fn connect(
 ) -> Result<Link, HttpError> {
     let deadline = Instant::now() + limit;
     let refused = |why| HttpError::Connect { to: origin.to(), why };
-    let late = || refused(format!("no connection within {}", clock::shown(limit)));
-
-    let found = timeout_at(deadline, lookup_host((origin.host.as_str(), origin.port)));
-    let addresses: Vec<SocketAddr> =
-        found.await.map_err(|_| late())?.map_err(|error| refused(io_reason(&error)))?.collect();
-    let tcp = dial(&addresses, deadline).await.map_err(|why| why.map_or_else(late, refused))?;
-    tcp.set_nodelay(true).map_err(|error| refused(io_reason(&error)))?;
+    let tcp = tcp((origin.host.as_str(), origin.port), limit).await.map_err(refused)?;
     if !origin.tls {
         return Link::new(Socket::Plain(tcp)).await;
     }
     let secured = timeout_at(deadline, secure(origin, trust, tcp));
-    let socket = secured.await.map_err(|_| late())?.map_err(refused)?;
+    let socket = secured.await.map_err(|_| refused(late(limit)))?.map_err(refused)?;
     Link::new(socket).await
+}
+
+/// A TCP connection to `place`, without delay for small packets, or why there is none.
+pub(crate) async fn tcp(place: impl ToSocketAddrs, limit: Duration) -> Result<TcpStream, String> {
+    let deadline = Instant::now() + limit;
+    let found = timeout_at(deadline, lookup_host(place)).await.map_err(|_| late(limit))?;
+    let addresses: Vec<SocketAddr> = found.map_err(|error| io_reason(&error))?.collect();
+    let tcp = dial(&addresses, deadline).await.map_err(|why| why.unwrap_or_else(|| late(limit)))?;
+    tcp.set_nodelay(true).map_err(|error| io_reason(&error))?;
+    Ok(tcp)
+}
+
+fn late(limit: Duration) -> String {
+    format!("no connection within {}", clock::shown(limit))
 }
 
 /// The first address that answers; `None` where the last one let the time run out.

@@ -12,6 +12,7 @@ use hyper::{Request, Response};
 
 use super::HttpError;
 use super::socket::Socket;
+use crate::idle::{Fitness, Kept};
 
 /// The most bytes of a response's status line and headers together.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -32,15 +33,17 @@ pub(super) struct Unanswered {
     pub(super) silent: bool,
 }
 
-/// What a connection is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fitness {
-    /// Another request.
-    Free,
-    /// Nothing yet: the answer before has not come to its end.
-    Busy,
-    /// Nothing any more.
-    Dead,
+/// A connection between two requests.
+pub(super) struct Resting {
+    pub(super) link: Link,
+    /// What was not read of the last answer, because nothing in it mattered any more.
+    pub(super) rest: Option<Incoming>,
+}
+
+impl Kept for Resting {
+    fn fitness(&mut self) -> Fitness {
+        self.link.fitness(&mut self.rest)
+    }
 }
 
 impl Link {

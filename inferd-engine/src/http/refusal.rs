@@ -14,6 +14,8 @@ use crate::GenerateError;
 /// The most bytes of a refusal that are read, and the longest time they are waited for.
 const REASON_BYTES_MAX: usize = 64 * 1024;
 const REASON_WAIT: Duration = Duration::from_secs(2);
+/// What Anthropic answers, and a few beside it, while there are too many requests of everybody's.
+const OVERLOADED: u16 = 529;
 
 /// Reads the reason of a refusal. `model` is what was asked for.
 pub(crate) async fn refusal(answer: Answer, model: &str, redactor: &Redactor) -> GenerateError {
@@ -38,11 +40,12 @@ pub(crate) fn blame(status: StatusCode, headers: &HeaderMap, reason: String, mod
         }
         401 | 403 => GenerateError::RefusedCredentials,
         404 => GenerateError::ModelNotFound(model.to_owned()),
-        429 => GenerateError::Busy { reason, retry_after: retry_after() },
+        429 | OVERLOADED => GenerateError::Busy { reason, retry_after: retry_after() },
         503 if headers.contains_key(RETRY_AFTER) => {
             GenerateError::Busy { reason, retry_after: retry_after() }
         }
-        408 => GenerateError::Unavailable(format!("{}: {reason}", said(status))),
+        // An account without credit is of the lane, not of the request: see docs/adr/0009.
+        402 | 408 => GenerateError::Unavailable(format!("{}: {reason}", said(status))),
         400..=499 => GenerateError::InvalidRequest(reason),
         500..=599 if reason != said(status) => {
             GenerateError::Unavailable(format!("{}: {reason}", said(status)))
@@ -80,38 +83,14 @@ fn reason(body: &[u8]) -> String {
     }
 }
 
-/// How long to wait, from seconds or from a date (RFC 9110, section 10.2.3). A date that has passed is no time.
+/// How long to wait, from seconds or from a date in any of the three forms that a client has to understand (RFC 9110,
+/// sections 10.2.3 and 5.6.7). A date that has passed is no time.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    Some(date(value)?.duration_since(now).unwrap_or_default())
-}
-
-/// A date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that may be sent (RFC 9110, section 5.6.7).
-fn date(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut parts = text.split_once(", ")?.1.split([' ', ':']);
-    let mut number = |most: u64| parts.next()?.parse().ok().filter(|&number: &u64| number <= most);
-    let day = number(31)?;
-    let month_name = parts.next()?;
-    let month = MONTHS.iter().position(|&month| month == month_name)? as u64;
-    let mut number = |most: u64| parts.next()?.parse().ok().filter(|&number: &u64| number <= most);
-    let (year, hour, minute, second) = (number(9999)?, number(23)?, number(59)?, number(60)?);
-    if parts.next() != Some("GMT") || year < 1970 || day == 0 {
-        return None;
-    }
-    // Days since 1970, counting years from March so that the leap day comes last.
-    let (shifted_year, shifted_month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100
-        + shifted_year / 400
-        + (153 * shifted_month + 2) / 5
-        + day
-        - 1
-        - 719_468;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+    Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -4,11 +4,8 @@ use inferd_proto::{EmbedRequest, EmbedUsage};
 use serde::{Deserialize, Serialize};
 
 use super::OpenAi;
-use crate::remote::{Purpose, read};
+use crate::remote::{Purpose, VECTORS_BYTES_MAX, checked, read};
 use crate::{Embedded, GenerateError};
-
-/// The most bytes of an answer: some thousands of long vectors as JSON.
-const VECTORS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 #[derive(Serialize)]
 struct Texts<'a> {
@@ -46,17 +43,10 @@ impl OpenAi {
     }
 }
 
-/// Puts the vectors in the order of the texts, and makes sure that there is one a text, all of one length.
+/// Puts the vectors in the order of the texts.
 fn arrange(mut vectors: Vectors, texts: usize, asked: &str) -> Result<Embedded, GenerateError> {
     vectors.data.sort_by_key(|vector| vector.index);
-    let embeddings: Vec<Vec<f32>> = vectors.data.into_iter().map(|vector| vector.embedding).collect();
-    if embeddings.len() != texts {
-        let got = embeddings.len();
-        return Err(GenerateError::Unavailable(format!("expected {texts} vectors, got {got}")));
-    }
-    if embeddings.windows(2).any(|pair| pair[0].len() != pair[1].len()) {
-        return Err(GenerateError::Unavailable("the vectors differ in length".to_owned()));
-    }
+    let embeddings = checked(vectors.data.into_iter().map(|vector| vector.embedding).collect(), texts)?;
     let model = vectors.model.unwrap_or_else(|| asked.to_owned());
     Ok(Embedded { embeddings, model, usage: vectors.usage.unwrap_or_default() })
 }

@@ -1,25 +1,18 @@
 //! Puts an answer together: chunks come in, what they say leaves, and what only the end can say is kept until then.
 
-use std::borrow::Cow;
-
-use hyper::StatusCode;
-use hyper::header::HeaderMap;
 use inferd_proto::{StopReason, Usage};
 
-use super::wire::{Choice, Chunk, Delta, Fault};
-use crate::http::{Redactor, blame};
-use crate::remote::{Calls, Dialect, Heard, Kind, Pattern, Said, Text, count, not_understood, spoken};
+use super::wire::{Choice, Chunk, Delta};
+use crate::http::Redactor;
+use crate::remote::{Dialect, Heard, Outcome, Said, count, not_understood, spoken};
 use crate::{GenerateError, TokenEvent};
 
 /// One answer, as far as it has come.
 #[derive(Default)]
 pub(super) struct Reply {
-    pattern: Pattern,
-    finish: Option<StopReason>,
-    usage: Option<Usage>,
-    model: Option<String>,
-    calls: Calls,
-    pieces: u32,
+    /// The model that was asked.
+    asked: String,
+    outcome: Outcome,
     begun: bool,
 }
 
@@ -38,31 +31,23 @@ impl Dialect for Reply {
     }
 
     fn is_finished(&self) -> bool {
-        self.finish.is_some()
+        self.outcome.is_finished()
     }
 
-    /// Where the server counted no tokens, those sent are counted.
     fn done(&mut self) -> TokenEvent {
-        let tool_calls = self.calls.take();
-        let stop_reason = match self.finish.unwrap_or(StopReason::End) {
-            // Some servers call tools and say `stop`.
-            StopReason::End if !tool_calls.is_empty() => StopReason::ToolCalls,
-            reason => reason,
-        };
-        let counted = Usage { prompt_tokens: 0, completion_tokens: self.pieces };
-        let usage = self.usage.unwrap_or(counted);
-        TokenEvent::Done { stop_reason, usage, tool_calls, model: self.model.take() }
+        self.outcome.done()
     }
 }
 
 impl Reply {
+    /// The answer of the model `asked`, before its first word.
+    pub(super) fn to(asked: String) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     fn read(&mut self, json: &[u8], redactor: &Redactor) -> Result<Said, GenerateError> {
-        if let Some(text) = self.pattern.read(json) {
-            let text = Some(text).filter(|text| !text.is_empty());
-            return Ok(match self.pattern.kind {
-                Kind::Answer => self.say(None, text),
-                Kind::Thinking => self.say(text, None),
-            });
+        if let Some(said) = self.outcome.say_again(json) {
+            return Ok(said);
         }
         let chunk = serde_json::from_slice(json).map_err(|error| not_understood(&error, redactor))?;
         self.take(json, chunk, redactor)
@@ -70,23 +55,20 @@ impl Reply {
 
     fn take(&mut self, json: &[u8], chunk: Chunk<'_>, redactor: &Redactor) -> Result<Said, GenerateError> {
         if let Some(fault) = chunk.error {
-            return Err(fault_of(fault, redactor));
+            return Err(fault.meaning(&self.asked, redactor));
         }
         if let Some(counts) = chunk.usage {
-            self.usage = Some(Usage {
-                prompt_tokens: count(counts.prompt_tokens),
-                completion_tokens: count(counts.completion_tokens),
-            });
+            let [prompt_tokens, completion_tokens] =
+                [counts.prompt_tokens, counts.completion_tokens].map(count);
+            self.outcome.count(Usage { prompt_tokens, completion_tokens });
         }
-        if let (None, Some(Text(model))) = (&self.model, chunk.model) {
-            self.model = Some(model.into_owned()).filter(|model| !model.is_empty());
-        }
+        self.outcome.model(chunk.model);
         let Some(Choice { delta, message, finish_reason }) = chunk.choices.0 else {
             return Ok(Said::default());
         };
         self.begun = true;
-        if let (None, Some(reason)) = (self.finish, finish_reason.filter(|reason| !reason.is_empty())) {
-            self.finish = Some(stop_reason(&reason.0));
+        if let Some(reason) = spoken(finish_reason) {
+            self.outcome.finish(stop_reason(&reason));
         }
         let Some(Delta { content, refusal, reasoning_content, reasoning, tool_calls }) = delta.or(message)
         else {
@@ -94,26 +76,15 @@ impl Reply {
         };
         let says_text_only = tool_calls.is_none();
         for call in tool_calls.into_iter().flatten() {
-            self.calls.add(&call.fragment())?;
+            self.outcome.calls.add(&call.fragment())?;
         }
         let thinking = spoken(reasoning_content).or_else(|| spoken(reasoning));
         let token = spoken(content).or_else(|| spoken(refusal));
-        match (&thinking, &token) {
-            (None, Some(Cow::Borrowed(text))) if says_text_only => {
-                self.pattern.learn(json, Kind::Answer, text);
-            }
-            (Some(Cow::Borrowed(text)), None) if says_text_only => {
-                self.pattern.learn(json, Kind::Thinking, text);
-            }
-            _ => {}
-        }
-        Ok(self.say(thinking, token))
-    }
-
-    fn say(&mut self, thinking: Option<Cow<'_, str>>, token: Option<Cow<'_, str>>) -> Said {
-        let pieces = u32::from(thinking.is_some()) + u32::from(token.is_some());
-        self.pieces = self.pieces.saturating_add(pieces);
-        Said::new(thinking, token)
+        Ok(if says_text_only {
+            self.outcome.say_all(json, thinking, token)
+        } else {
+            self.outcome.say(thinking, token)
+        })
     }
 }
 
@@ -124,23 +95,5 @@ fn stop_reason(reason: &str) -> StopReason {
         "tool_calls" | "function_call" => StopReason::ToolCalls,
         "content_filter" | "error" | "abort" => StopReason::Error,
         _ => StopReason::End,
-    }
-}
-
-/// An error in the place of an answer. It came with the status 200, but may name the one it should have had.
-fn fault_of(fault: Fault<'_>, redactor: &Redactor) -> GenerateError {
-    let (message, kind, code) = match fault {
-        Fault::Object { message, r#type, code } => (message, r#type, code),
-        Fault::Text(text) => (Some(text), None, None),
-    };
-    let reason = redactor.shown(message.as_ref().map_or("an error without a message", |text| &text.0));
-    let status = code
-        .and_then(|code| code.as_u64())
-        .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok())
-        .filter(|status| (status.is_client_error() || status.is_server_error()) && status.as_u16() != 404);
-    match (status, kind) {
-        (Some(status), _) => blame(status, &HeaderMap::new(), reason, ""),
-        (None, Some(kind)) if kind.0 == "invalid_request_error" => GenerateError::InvalidRequest(reason),
-        (None, _) => GenerateError::Unavailable(reason),
     }
 }

@@ -9,6 +9,8 @@ use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::remote::is_streamed;
+
 #[derive(Serialize)]
 pub(super) struct Chat<'a> {
     model: &'a str,
@@ -25,6 +27,9 @@ pub(super) struct Chat<'a> {
     top_k: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
+    /// What OpenAI itself calls `max_tokens` since its models reason; few others know the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,17 +45,31 @@ pub(super) struct Chat<'a> {
     grammar: Option<&'a str>,
 }
 
-/// The longest answer that is asked for in one piece. A longer one comes as a stream, whether or not the caller wants
-/// one: only a stream tells a server that is busy from one that hangs.
-const WHOLE_TOKENS_MAX: u32 = 256;
+/// Whose server it is. The protocol has two readings in what few points they differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    /// OpenAI's own, which refuses names that it does not know.
+    OpenAis,
+    /// Any other, which passes over them, as a rule.
+    Another,
+}
 
-/// Whether the server is asked to stream.
-pub(super) fn is_streamed(request: &Resolved) -> bool {
-    request.stream || request.max_tokens.is_none_or(|max| max > WHOLE_TOKENS_MAX)
+impl Server {
+    /// The server at `host`: OpenAI's own are its API in any region, and what Microsoft runs of it.
+    pub(super) fn at(host: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        let own = host == "api.openai.com"
+            || [".api.openai.com", ".openai.azure.com"].iter().any(|end| host.ends_with(end));
+        if own { Self::OpenAis } else { Self::Another }
+    }
 }
 
 impl<'a> Chat<'a> {
-    pub(super) fn new(request: &'a Resolved, model: &'a str) -> Self {
+    pub(super) fn new(request: &'a Resolved, model: &'a str, server: Server) -> Self {
+        let (max_tokens, max_completion_tokens) = match server {
+            Server::OpenAis => (None, request.max_tokens),
+            Server::Another => (request.max_tokens, None),
+        };
         Self {
             model,
             messages: Messages(&request.messages),
@@ -59,7 +78,8 @@ impl<'a> Chat<'a> {
             temperature: request.temperature,
             top_p: request.top_p,
             top_k: request.top_k,
-            max_tokens: request.max_tokens,
+            max_tokens,
+            max_completion_tokens,
             stop: &request.stop,
             seed: request.seed,
             response_format: request.response_format.as_ref().map(ResponseFormat::from),
@@ -185,5 +205,26 @@ impl Serialize for DataUrl<'_> {
         let mut object = serializer.serialize_struct("image_url", 1)?;
         object.serialize_field("url", &Url(self))?;
         object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_tokens_is_called_as_the_server_calls_it() {
+        let request = Resolved { max_tokens: Some(7), ..Resolved::default() };
+        for (host, name, other) in [
+            ("api.openai.com", "max_completion_tokens", "max_tokens"),
+            ("EU.api.openai.com", "max_completion_tokens", "max_tokens"),
+            ("mine.openai.azure.com", "max_completion_tokens", "max_tokens"),
+            ("127.0.0.1", "max_tokens", "max_completion_tokens"),
+            ("notapi.openai.com", "max_tokens", "max_completion_tokens"),
+            ("api.openai.com.example", "max_tokens", "max_completion_tokens"),
+        ] {
+            let sent = serde_json::to_value(Chat::new(&request, "m", Server::at(host))).unwrap();
+            assert_eq!((&sent[name], sent.get(other)), (&Value::from(7), None), "{host}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::remote::{Fragment, Text};
+use crate::remote::{Fault, Fragment, Text};
 
 /// A chunk of a stream, or a whole answer.
 #[derive(Deserialize)]
@@ -81,21 +81,6 @@ pub(super) struct FunctionDelta<'a> {
 pub(super) struct Counts {
     pub(super) prompt_tokens: Option<u64>,
     pub(super) completion_tokens: Option<u64>,
-}
-
-/// An error instead of an answer: an object, or just a text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Fault<'a> {
-    Object {
-        #[serde(borrow)]
-        message: Option<Text<'a>>,
-        #[serde(borrow)]
-        r#type: Option<Text<'a>>,
-        code: Option<serde_json::Value>,
-    },
-    #[serde(borrow)]
-    Text(Text<'a>),
 }
 
 fn text<'a>(text: Option<&'a Text<'_>>) -> Option<&'a str> {

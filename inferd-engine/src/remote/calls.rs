@@ -3,6 +3,7 @@
 //! Invariant: what is held is bounded by [`CALLS_MAX`] and [`CALLS_BYTES_MAX`].
 
 use inferd_proto::{FunctionCall, FunctionTag, ToolCall};
+use serde_json::value::RawValue;
 
 use crate::GenerateError;
 
@@ -68,16 +69,33 @@ impl Calls {
         Ok(())
     }
 
-    /// All of them, each under the id that it came with, or under one of ours.
+    /// Whether a call with this index has begun.
+    pub(crate) fn holds(&self, index: Option<usize>) -> bool {
+        self.calls.iter().any(|call| call.index == index)
+    }
+
+    /// All of them, each under the id that it came with, or under one of ours. Where no arguments came, they are an
+    /// object without any.
     pub(crate) fn take(&mut self) -> Vec<ToolCall> {
         let named = |(number, Call { mut call, .. }): (usize, Call)| {
             if call.id.is_empty() {
                 call.id = format!("call_{number}");
             }
+            if call.function.arguments.is_empty() {
+                "{}".clone_into(&mut call.function.arguments);
+            }
             call
         };
         std::mem::take(&mut self.calls).into_iter().enumerate().map(named).collect()
     }
+}
+
+/// The arguments of a call that the model made earlier, as they stand, if they are an object. No text at all is how some
+/// models call a tool without arguments.
+pub(crate) fn arguments(text: &str) -> Option<&RawValue> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    let json: &RawValue = serde_json::from_str(text).ok()?;
+    json.get().starts_with('{').then_some(json)
 }
 
 fn too_much() -> GenerateError {

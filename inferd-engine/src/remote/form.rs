@@ -49,7 +49,8 @@ impl Form {
             "text/event-stream" => Ok(Self::events()),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::lines()),
             "application/json" => Ok(json),
-            "" => Ok(undeclared),
+            // What servers written in Go declare of text that nobody declared to be anything.
+            "" | "text/plain" => Ok(undeclared),
             _ => Err(GenerateError::Unavailable(format!("answered with {kind}, which is no completion"))),
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
+use serde::de::IgnoredAny;
 
 use super::Form;
 use crate::clock::Clock;
@@ -115,23 +116,28 @@ impl<D: Dialect> Generation<D> {
     /// The body is at its end: is the answer?
     fn end(&mut self) -> Result<(), GenerateError> {
         let whole = matches!(self.form, Form::Whole(_));
-        let last = self.form.end().map(|piece| self.dialect.hear(piece, &self.redactor));
-        if whole {
-            self.said = last.transpose()?.unwrap_or_default().said;
-            if !self.dialect.is_begun() {
-                return Err(GenerateError::Unavailable("the answer holds no completion".to_owned()));
-            }
-        } else {
-            // A last piece that lacks its end counts as far as it is understood.
-            let last = last.and_then(Result::ok).unwrap_or_default();
-            self.said = last.said;
-            if !last.last && !self.dialect.is_finished() {
-                return Err(cut_short(&format!("{} came", D::NO_END)));
-            }
+        let heard = match self.form.end() {
+            None => Heard::default(),
+            Some(piece) => match self.dialect.hear(piece, &self.redactor) {
+                // A last piece that lacks its end may have been cut off.
+                Err(_) if !whole && !is_json(piece) => Heard::default(),
+                heard => heard?,
+            },
+        };
+        self.said = heard.said;
+        if whole && !self.dialect.is_begun() {
+            return Err(GenerateError::Unavailable("the answer holds no completion".to_owned()));
+        }
+        if !whole && !heard.last && !self.dialect.is_finished() {
+            return Err(cut_short(&format!("{} came", D::NO_END)));
         }
         self.complete = true;
         Ok(())
     }
+}
+
+fn is_json(piece: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(piece).is_ok()
 }
 
 fn cut_short(why: &str) -> GenerateError {

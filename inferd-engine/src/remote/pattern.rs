@@ -15,16 +15,16 @@ const CHUNK_BYTES_MAX: usize = 4096;
 
 /// What stands around the text of a chunk that says nothing else, quotation marks included.
 #[derive(Default)]
-pub(crate) struct Pattern {
+pub(super) struct Pattern {
     before: Vec<u8>,
     after: Vec<u8>,
     /// What the text is.
-    pub(crate) kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// Which of the strings of a chunk it was.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     #[default]
     Answer,
     Thinking,
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 
 impl Pattern {
     /// The text of `json`, if it is like the chunk before.
-    pub(crate) fn read<'j>(&self, json: &'j [u8]) -> Option<Cow<'j, str>> {
+    pub(super) fn read<'j>(&self, json: &'j [u8]) -> Option<Cow<'j, str>> {
         let (start, end) = (self.before.len().checked_sub(1)?, json.len().checked_sub(self.after.len())? + 1);
         if !json.starts_with(&self.before) || !json.ends_with(&self.after) {
             return None;
@@ -42,7 +42,7 @@ impl Pattern {
     }
 
     /// Learns from a chunk that says `text`, as it stands in it, and nothing else.
-    pub(crate) fn learn(&mut self, json: &[u8], kind: Kind, text: &str) {
+    pub(super) fn learn(&mut self, json: &[u8], kind: Kind, text: &str) {
         let start = (text.as_ptr() as usize).wrapping_sub(json.as_ptr() as usize);
         let Some((before, rest)) = json.split_at_checked(start) else { return };
         let Some((_, after)) = rest.split_at_checked(text.len()) else { return };

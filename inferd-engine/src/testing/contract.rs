@@ -73,7 +73,7 @@ pub trait Rig {
 #[must_use]
 pub fn question(stream: bool) -> Resolved {
     let messages = vec![Message { role: Role::User, content: "why?".into() }];
-    Resolved { messages, stream, ..Resolved::default() }
+    Resolved { messages: messages.into(), stream, ..Resolved::default() }
 }
 
 /// Everything that is still to come.

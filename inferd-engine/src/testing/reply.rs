@@ -51,6 +51,13 @@ impl Reply {
         Self { head: None, framing: Framing::Close, pieces: Vec::new(), close_after: true }
     }
 
+    /// Lines, one a frame, on a connection that goes on.
+    #[must_use]
+    pub fn frames<'f>(frames: impl IntoIterator<Item = &'f Value>) -> Self {
+        let reply = Self { head: None, framing: Framing::Pieces, pieces: Vec::new(), close_after: false };
+        frames.into_iter().fold(reply, |reply, frame| reply.text(&format!("{frame}\n")))
+    }
+
     /// JSON of known length.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {
@@ -62,6 +69,13 @@ impl Reply {
     pub fn events<E: AsRef<str>>(events: impl IntoIterator<Item = E>) -> Self {
         let reply = Self::status(200).header("content-type", "text/event-stream");
         events.into_iter().fold(reply, |reply, event| reply.event(event.as_ref()))
+    }
+
+    /// JSON objects, a line and a chunk each.
+    #[must_use]
+    pub fn lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Self {
+        let reply = Self::status(200).header("content-type", "application/x-ndjson");
+        lines.into_iter().fold(reply, |reply, line| reply.text(&format!("{}\n", line.as_ref())))
     }
 
     /// Adds a header.
@@ -176,6 +190,13 @@ impl Reply {
         }
         merged.push(Piece::Bytes(whole.into()));
         self.pieces = merged;
+        self
+    }
+
+    /// Then sends all that `next` would.
+    #[must_use]
+    pub fn followed_by(mut self, next: Self) -> Self {
+        self.pieces.extend(next.pieces);
         self
     }
 

@@ -1,24 +1,22 @@
-//! A scripted HTTP/1.1 server on loopback: it records what it is asked, says what it was told to, and knows when its
-//! clients have gone.
+//! A scripted server on loopback, for HTTP/1.1 or lines of JSON: it records what it is asked, says what it was told to,
+//! and knows when its clients have gone.
 //!
 //! Invariants:
 //! - Each request takes the next [`Reply`] of the script; the last one stands for all that follow.
 //! - Nothing is timed: what is to come later waits for a `Notify`, and every state can be waited for.
 
 use std::collections::VecDeque;
-use std::io;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::converse::{Dialect, converse};
 pub use super::reply::Reply;
-use super::reply::{Framing, Piece};
 
 /// The server. Dropping it closes everything.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ pub struct Upstream {
 pub struct Recorded {
     /// The connection it came through; the first is 0.
     pub connection: usize,
-    /// Such as `POST`.
+    /// Such as `POST`; of a line its type, such as `request`.
     pub method: String,
     /// Path and query.
     pub target: String,
@@ -51,7 +49,7 @@ pub struct Counts {
     pub open: usize,
     /// Connections ever accepted.
     pub accepted: usize,
-    /// Requests received.
+    /// Requests received that took a reply of the script.
     pub requests: usize,
     /// Responses sent whole.
     pub sent: usize,
@@ -59,24 +57,43 @@ pub struct Counts {
     pub bytes: usize,
 }
 
-#[derive(Debug)]
-struct Shared {
-    script: Mutex<VecDeque<Reply>>,
+/// Makes a reply to a request.
+pub type Answer = Box<dyn Fn(&Recorded) -> Reply + Send + Sync>;
+
+/// What the connections of one server share.
+pub(super) struct Shared {
+    dialect: Dialect,
+    script: Mutex<VecDeque<Answer>>,
     requests: Mutex<Vec<Recorded>>,
     counts: watch::Sender<Counts>,
 }
 
 impl Upstream {
-    /// Listens on a free port and answers as `script` says.
+    /// Listens on a free port for HTTP and answers as `script` says.
     ///
     /// # Panics
     /// Where no socket can be had, or the script is empty.
     pub async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        let answer = |reply: Reply| -> Answer { Box::new(move |_| reply.clone()) };
+        Self::speaking(Dialect::Http, script.into_iter().map(answer)).await
+    }
+
+    /// Listens on a free port as a daemon does: says `hello` to each hello, and to other lines what `script` says.
+    /// Keys are recorded and not looked at.
+    ///
+    /// # Panics
+    /// As [`Upstream::start`].
+    pub async fn daemon(hello: Reply, script: impl IntoIterator<Item = Answer>) -> Self {
+        Self::speaking(Dialect::Lines { hello }, script).await
+    }
+
+    async fn speaking(dialect: Dialect, script: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let script: VecDeque<Reply> = script.into_iter().collect();
+        let script: VecDeque<Answer> = script.into_iter().collect();
         assert!(!script.is_empty(), "a script has at least one reply");
         let shared = Arc::new(Shared {
+            dialect,
             script: Mutex::new(script),
             requests: Mutex::default(),
             counts: watch::Sender::default(),
@@ -141,18 +158,32 @@ impl Recorded {
 }
 
 impl Shared {
-    fn next_reply(&self) -> Reply {
+    /// Takes a request of the script and makes its reply.
+    pub(super) fn take(&self, request: Recorded) -> Reply {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
-        match script.len() {
-            1 => script.front().cloned(),
-            _ => script.pop_front(),
-        }
-        .expect("a script never runs out")
+        let reply = match script.len() {
+            1 => script[0](&request),
+            _ => script.pop_front().expect("a script never runs out")(&request),
+        };
+        drop(script);
+        self.note(request);
+        self.count(|counts| counts.requests += 1);
+        reply
     }
 
-    fn record(&self, request: Recorded) {
+    /// Keeps a request.
+    pub(super) fn note(&self, request: Recorded) {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        self.counts.send_modify(|counts| counts.requests += 1);
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        self.counts.send_modify(change);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("dialect", &self.dialect).finish_non_exhaustive()
     }
 }
 
@@ -177,94 +208,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let open = Open(Arc::clone(&shared));
         connections.spawn(async move {
             // A client that leaves is no fault here; tests look at the counts.
-            converse(stream, connection, &open.0).await.ok();
+            converse(stream, connection, &open.0.dialect, &open.0).await.ok();
         });
     }
-}
-
-async fn converse(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (reader, mut writer) = stream.into_split();
-    let mut reader = BufReader::new(reader);
-    while let Some(request) = read_request(&mut reader, connection).await? {
-        shared.record(request);
-        let reply = shared.next_reply();
-        tokio::select! {
-            kept = play(&reply, &mut writer, shared) => if !kept? { break },
-            () = left(&mut reader) => break,
-        }
-    }
-    // Dropping it would say goodbye, which a reset must not.
-    writer.forget();
-    Ok(())
-}
-
-/// Resolves when the client has gone.
-async fn left(reader: &mut BufReader<OwnedReadHalf>) {
-    if matches!(reader.fill_buf().await, Ok(bytes) if !bytes.is_empty()) {
-        // It has sent another request, which is read after this reply.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Whether the connection may be used again.
-async fn play(reply: &Reply, writer: &mut OwnedWriteHalf, shared: &Shared) -> io::Result<bool> {
-    send(writer, &reply.full_head(), shared).await?;
-    for piece in &reply.pieces {
-        match piece {
-            Piece::Bytes(bytes) if reply.framing == Framing::Chunked && !bytes.is_empty() => {
-                let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-                chunk.extend_from_slice(bytes);
-                chunk.extend_from_slice(b"\r\n");
-                send(writer, &chunk, shared).await?;
-            }
-            Piece::Bytes(bytes) => send(writer, bytes, shared).await?,
-            Piece::Wait(gate) => gate.notified().await,
-            Piece::Hang => std::future::pending().await,
-            Piece::Reset => {
-                writer.as_ref().set_zero_linger()?;
-                return Ok(false);
-            }
-            Piece::End => return Ok(false),
-        }
-    }
-    if reply.framing == Framing::Chunked {
-        send(writer, b"0\r\n\r\n", shared).await?;
-    }
-    shared.counts.send_modify(|counts| counts.sent += 1);
-    Ok(reply.framing != Framing::Close && !reply.close_after)
-}
-
-async fn send(writer: &mut OwnedWriteHalf, mut bytes: &[u8], shared: &Shared) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let sent = writer.write(bytes).await?;
-        bytes = &bytes[sent..];
-        shared.counts.send_modify(|counts| counts.bytes += sent);
-    }
-    Ok(())
-}
-
-async fn read_request(
-    reader: &mut BufReader<OwnedReadHalf>,
-    connection: usize,
-) -> io::Result<Option<Recorded>> {
-    let mut line = String::new();
-    if reader.read_line(&mut line).await? == 0 {
-        return Ok(None);
-    }
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = Recorded { connection, method, target, headers: Vec::new(), body: Vec::new() };
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        request.headers.push((name.to_lowercase(), value.trim().to_owned()));
-    }
-    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    request.body.resize(length, 0);
-    reader.read_exact(&mut request.body).await?;
-    Ok(Some(request))
 }

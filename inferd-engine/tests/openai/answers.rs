@@ -125,22 +125,6 @@ async fn either_of_finish_and_done_is_end_enough() {
 }
 
 #[tokio::test]
-async fn neither_of_them_is_an_answer_cut_short() {
-    for reply in [
-        Reply::events([says("a")]),
-        Reply::events([says("a")]).end(),
-        Reply::events([says("a")]).reset(),
-        Reply::events([says("a")]).until_close(),
-        Reply::events([says("a")]).bytes("data: {\"choi").until_close(),
-    ] {
-        let events = events(reply).await;
-        assert_eq!((events.len(), &events[0]), (2, &token("a")));
-        let error = failed(&events).to_string();
-        assert!(error.starts_with("the stream was cut short: "), "{error}");
-    }
-}
-
-#[tokio::test]
 async fn comments_other_events_and_other_fields_are_passed_over() {
     let reply = Reply::events([""; 0])
         .text("\u{feff}: OPENROUTER PROCESSING\n\nretry: 10\nid: 7\nevent: ping\ndata: not for us\n\n")
@@ -197,31 +181,4 @@ async fn json_that_is_no_answer_fails() {
         let events = events(Reply::json(200, &body)).await;
         assert!(failed(&events).to_string().starts_with(says), "{events:?}");
     }
-}
-
-#[tokio::test]
-async fn a_page_of_html_is_no_completion() {
-    let page =
-        Reply::status(200).header("content-type", "text/html; charset=utf-8").text("<html>Welcome</html>");
-    let error = refused(page).await;
-    assert_eq!(error, GenerateError::Unavailable("answered with text/html, which is no completion".into()));
-}
-
-#[tokio::test]
-async fn bytes_that_are_no_text_fail_and_do_no_harm() {
-    for bytes in [
-        &b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n"[..],
-        b"data: {\"choices\": nope}\n\n",
-    ] {
-        let events = events(Reply::events([says("a")]).bytes(bytes)).await;
-        assert_eq!((events.len(), &events[0]), (2, &token("a")));
-        let error = failed(&events).to_string();
-        assert!(error.starts_with("the answer is not understood: "), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn an_event_without_end_is_refused() {
-    let endless = Reply::events([""; 0]).bytes(vec![b'x'; 2 * 1024 * 1024]).hang();
-    assert_eq!(failed(&events(endless).await).to_string(), "an event exceeds 1048576 bytes");
 }

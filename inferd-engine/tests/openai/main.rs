@@ -1,12 +1,8 @@
-//! The OpenAI engine against a scripted server: what it asks, what it makes of answers, how it fails, and what it does
-//! with connections.
+//! The OpenAI engine against a scripted server: what it asks, and what it makes of answers. What it has in common with
+//! the other engines that speak HTTP is tested with them, in `tests/faults`.
 
 mod answers;
-mod connections;
-mod failures;
 mod requests;
-
-use std::time::Duration;
 
 use inferd_engine::RemoteConfig;
 use inferd_engine::openai::OpenAi;
@@ -17,9 +13,6 @@ use inferd_proto::{StopReason, ToolCall, Usage};
 use serde_json::{Value, json};
 
 const KEY: &str = "my-own-key-71";
-
-/// How long a condition that must come may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn config(upstream: &Upstream) -> RemoteConfig {
     let mut config = RemoteConfig::new("lane", upstream.url());
@@ -36,12 +29,6 @@ fn engine(upstream: &Upstream) -> OpenAi {
 async fn events(reply: Reply) -> Vec<TokenEvent> {
     let upstream = Upstream::start([reply]).await;
     rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
-}
-
-/// The error in the place of an answer.
-async fn refused(reply: Reply) -> GenerateError {
-    let upstream = Upstream::start([reply]).await;
-    engine(&upstream).generate(question(true)).await.err().expect("no answer begins")
 }
 
 /// A chunk whose choice has these fields.

@@ -77,7 +77,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_shape() {
         message(Role::Tool, Content::answering("call_7", "a rock")),
         message(Role::Assistant, Content::calling("I looked.", vec![call])),
     ];
-    insta::assert_snapshot!(body(Resolved { messages, ..question(true) }).await);
+    insta::assert_snapshot!(body(Resolved { messages: messages.into(), ..question(true) }).await);
 }
 
 #[tokio::test]
@@ -103,6 +103,19 @@ async fn an_image_token_budget_is_refused_by_name() {
         "{error}"
     );
     assert_eq!(upstream.counts().accepted, 0);
+}
+
+#[tokio::test]
+async fn openai_itself_is_not_asked_for_what_it_has_no_name_for() {
+    let engine =
+        OpenAi::new(RemoteConfig::new("lane", "https://api.openai.com")).expect("a good configuration");
+    let cold = Resolved { top_k: Some(1), ..question(true) };
+    let bound = Resolved { grammar: Some("root ::= \"x\"".into()), ..question(true) };
+    for (request, field) in [(cold, "top_k"), (bound, "grammar")] {
+        let error = engine.generate(request).await.err().expect("it is refused");
+        let expected = GenerateError::InvalidRequest(format!("{field}: backend lane does not take it"));
+        assert_eq!(error, expected);
+    }
 }
 
 #[tokio::test]

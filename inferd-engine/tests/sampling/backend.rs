@@ -44,7 +44,8 @@ async fn a_request_becomes_a_call_and_its_system_messages_are_hoisted() {
             message(Role::System, "be kind"),
             message(Role::Assistant, "hello"),
             message(Role::User, "why?"),
-        ],
+        ]
+        .into(),
         model: Some("claude".into()),
         temperature: Some(0.7),
         top_p: Some(0.5),

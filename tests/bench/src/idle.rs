@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::daemons::{Daemon, Side};
+use crate::contestants::{Contestant, Job};
 use crate::load::{Load, Wire};
 use crate::race::{Course, median};
 use crate::work::Engine;
@@ -24,25 +24,24 @@ pub struct Bytes {
 pub fn run(course: &Course) -> Result<Bytes> {
     let (mut published, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..course.rounds {
-        published.push(growth(course, Side::Published).context("the published daemon")?);
-        ours.push(growth(course, Side::Ours).context("our daemon")?);
+        published.push(growth(course, Contestant::Published).context("the published daemon")?);
+        ours.push(growth(course, Contestant::Ours).context("our daemon")?);
     }
-    Ok(Bytes {
-        published: median(published.into_iter()).context("no rounds")?,
-        ours: median(ours.into_iter()).context("no rounds")?,
-    })
+    Ok(Bytes { published: median(published.into_iter()), ours: median(ours.into_iter()) })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
-fn growth(course: &Course, side: Side) -> Result<f64> {
-    let daemon = Daemon::start(side, course, Engine::Mock { token_delay_ms: 0 }, 1, None)?;
+fn growth(course: &Course, contestant: Contestant) -> Result<f64> {
+    let job = Job { engine: Engine::Mock { token_delay_ms: 0 }, tokens: 1, upstream: None };
+    let daemon = contestant.start(course, &job)?;
     let load = |connections| Load {
         address: &daemon.address,
         wire: Wire::V1,
         connections,
         pipelined: 1,
         end: "\"stop_reason\"",
-        lines: Some(2),
+        piece: "\n",
+        pieces: 2,
     };
     let first = load(FIRST);
     let _first = first.once()?;

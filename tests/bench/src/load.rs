@@ -4,23 +4,22 @@
 //! only when there is something to read, and a request is too small to fill a socket's buffer.
 
 use std::io::Write;
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use memchr::memmem::Finder;
-use memchr::{memchr_iter, memrchr};
+use memchr::memrchr;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::{read, write};
 
-use crate::daemons::Address;
+use crate::process::Address;
 
 /// Nothing for so long means that nothing more will come.
 const STALLED: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-const WARM_UP: Duration = Duration::from_millis(200);
+/// The warm-up, as a part of the turn it precedes.
+const WARM_UP: u32 = 10;
 const READ_BYTES: usize = 256 * 1024;
 /// The place of a request's number in its template.
 const NUMBER: &str = "00000000";
@@ -39,33 +38,39 @@ pub struct Load<'a> {
     pub wire: Wire,
     pub connections: usize,
     pub pipelined: usize,
-    /// Only the end of an answer holds this.
+    /// Only the end of an answer holds this, which may go over several lines.
     pub end: &'static str,
-    /// Lines of an answer, to be held to; none where the wire is not made of lines.
-    pub lines: Option<usize>,
+    /// What an answer is made of, within one line each,
+    pub piece: &'static str,
+    /// and how many of them it has to hold.
+    pub pieces: usize,
 }
 
 /// What came of it.
 pub struct Measured {
-    pub answers: usize,
+    /// By the pieces that came, so that answers half read at either end count for their part.
+    pub answers: f64,
     pub elapsed: Duration,
-    pub cpu: Duration,
+    /// Processor time of whoever answered, where it is known.
+    pub cpu: Option<Duration>,
     /// Of each answer, unless requests were pipelined.
     pub latencies: Vec<Duration>,
 }
 
 impl Load<'_> {
     /// Keeps the load up for this long, after a warm-up, and waits until every request is answered.
-    pub fn run(&self, turn: Duration, cpu: impl Fn() -> Result<Duration>) -> Result<Measured> {
+    pub fn run(&self, turn: Duration, cpu: impl Fn() -> Result<Option<Duration>>) -> Result<Measured> {
         let mut crowd = Crowd::dial(self)?;
-        crowd.until(Instant::now() + WARM_UP)?;
-        let (answers_before, cpu_before, begin) = (crowd.answers, cpu()?, Instant::now());
+        crowd.until(Instant::now() + turn / WARM_UP)?;
+        let (pieces_before, cpu_before, begin) = (crowd.pieces, cpu()?, Instant::now());
         crowd.latencies.clear();
         crowd.until(begin + turn)?;
-        let (answers, elapsed) = (crowd.answers - answers_before, begin.elapsed());
-        let cpu = cpu()?.saturating_sub(cpu_before);
+        let (pieces, elapsed) = (crowd.pieces - pieces_before, begin.elapsed());
+        let cpu = cpu()?.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
         let latencies = std::mem::take(&mut crowd.latencies);
         crowd.finish()?;
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 in a turn")]
+        let answers = pieces as f64 / self.pieces as f64;
         Ok(Measured { answers, elapsed, cpu, latencies })
     }
 
@@ -79,7 +84,7 @@ impl Load<'_> {
 
 /// Opens a connection with one request on it, of which nothing more is expected.
 pub fn request_without_answer(address: &Address) -> Result<OwnedFd> {
-    let fd = dial(address)?;
+    let fd = address.dial()?;
     write(&fd, Requests::new(Wire::V1).take(1))?;
     Ok(fd)
 }
@@ -89,19 +94,22 @@ struct Crowd<'a> {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     end: Finder<'static>,
+    piece: Finder<'static>,
     requests: Requests,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
     open: usize,
     answers: usize,
-    lines: usize,
+    pieces: usize,
     latencies: Vec<Duration>,
 }
 
 struct Connection {
     fd: OwnedFd,
-    /// The beginning of a line whose end has not come yet.
+    /// What the next bytes are looked at together with: the beginning of a line whose end has not come yet,
     rest: Vec<u8>,
+    /// and before it as much of the lines seen as the end of an answer may have begun with.
+    seen: usize,
     sent: Instant,
 }
 
@@ -111,9 +119,9 @@ impl<'a> Crowd<'a> {
         let mut requests = Requests::new(load.wire);
         let mut connections = Vec::with_capacity(load.connections);
         for index in 0..load.connections {
-            let fd = dial(load.address)?;
+            let fd = load.address.dial()?;
             epoll::add(&epoll, &fd, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-            connections.push(Connection { fd, rest: Vec::new(), sent: Instant::now() });
+            connections.push(Connection { fd, rest: Vec::new(), seen: 0, sent: Instant::now() });
         }
         for connection in &mut connections {
             connection.send(requests.take(load.pipelined))?;
@@ -123,12 +131,13 @@ impl<'a> Crowd<'a> {
             epoll,
             events: Vec::with_capacity(load.connections),
             end: Finder::new(load.end),
+            piece: Finder::new(load.piece),
             requests,
             connections,
             buffer: vec![0; READ_BYTES],
             open: load.connections * load.pipelined,
             answers: 0,
-            lines: 0,
+            pieces: 0,
             latencies: Vec::new(),
         })
     }
@@ -146,9 +155,12 @@ impl<'a> Crowd<'a> {
         while self.open > 0 {
             self.turn(false)?;
         }
-        if let Some(lines) = self.load.lines {
-            ensure!(self.lines == lines * self.answers, "{} answers of {} lines", self.answers, self.lines);
-        }
+        let (answers, pieces) = (self.answers, self.pieces);
+        ensure!(
+            pieces == self.load.pieces * answers,
+            "{answers} answers hold {pieces} of {:?}",
+            self.load.piece
+        );
         Ok(())
     }
 
@@ -165,12 +177,14 @@ impl<'a> Crowd<'a> {
             let came = read(&connection.fd, &mut self.buffer[kept..])?;
             ensure!(came > 0, "the connection was closed");
             let bytes = &self.buffer[..kept + came];
-            let (whole, rest) = bytes.split_at(memrchr(b'\n', bytes).map_or(0, |end| end + 1));
+            let whole = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+            let answers = self.end.find_iter(&bytes[..whole]).count();
+            self.pieces += self.piece.find_iter(&bytes[connection.seen..whole]).count();
+            let from = whole.saturating_sub(self.load.end.len() - 1);
+            connection.seen = whole - from;
             connection.rest.clear();
-            connection.rest.extend_from_slice(rest);
+            connection.rest.extend_from_slice(&bytes[from..]);
 
-            let answers = self.end.find_iter(whole).count();
-            self.lines += memchr_iter(b'\n', whole).count();
             self.answers += answers;
             self.open -= answers;
             if answers > 0 && self.load.pipelined == 1 {
@@ -197,17 +211,6 @@ impl Connection {
     }
 }
 
-fn dial(address: &Address) -> Result<OwnedFd> {
-    Ok(match address {
-        Address::Unix(path) => UnixStream::connect(path)?.into(),
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            stream.into()
-        }
-    })
-}
-
 /// Requests that differ in nothing but their number.
 struct Requests {
     template: String,
@@ -230,9 +233,9 @@ impl Requests {
                 let body =
                     format!(r#"{{"model":"m","stream":true,"user":"{NUMBER}","messages":{messages}}}"#);
                 let length = body.len();
-                format!(
-                    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n\r\n{body}"
-                )
+                let head =
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json";
+                format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}")
             }
         };
         Self { template, number: 0, batch: Vec::new() }

@@ -1,24 +1,29 @@
-//! The published daemon 0.2.0 beside ours: the same load on both in turn, in one run on one machine.
+//! The published daemon 0.2.0, and LiteLLM where it can do the work, beside ours: the same load on each in turn, in one
+//! run on one machine.
 //!
-//! Both daemons and the model server they relay are processes of their own; the latter two are this program under
-//! another name of its first argument. The load is one thread over epoll that looks for the ends of answers in the
+//! They and the model server they relay are processes of their own; the published daemon and the server are this program
+//! under another name of its first argument. The load is one thread over epoll that looks for the ends of answers in the
 //! bytes and parses nothing, so that it takes as little as it can of the cores it shares with what it measures.
 
-mod daemons;
+mod contestants;
 mod idle;
+mod litellm;
 mod load;
+mod process;
 mod published;
 mod race;
 mod report;
 mod upstream;
 mod work;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
+use crate::contestants::Contestant;
 use crate::race::Course;
 use crate::work::WORKS;
 
@@ -28,10 +33,10 @@ struct Arguments {
     /// The built daemon to measure.
     #[arg(long, default_value = "../../target/release/inferd-daemon")]
     ours: PathBuf,
-    /// How often each daemon has its turn.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// How long a turn lasts, in seconds.
+    /// How often each contestant has its turn.
+    #[arg(long, default_value = "5")]
+    rounds: NonZeroUsize,
+    /// How long a turn lasts, in seconds; those of a slow contestant last longer.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Which works to run, all if none is named.
@@ -66,18 +71,26 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     let chosen =
         |name: &str| arguments.works.is_empty() || arguments.works.iter().any(|chosen| chosen == name);
+    let works: Vec<_> = WORKS.iter().filter(|work| chosen(work.name)).collect();
+    let has_litellm = works.iter().any(|work| work.contestants.contains(&Contestant::LiteLlm));
     let course = Course {
         ours: arguments.ours.canonicalize()?,
-        rounds: arguments.rounds,
+        litellm: if has_litellm { litellm_if_to_be_had() } else { None },
+        rounds: arguments.rounds.get(),
         turn: Duration::from_secs_f64(arguments.seconds),
     };
 
     report::head();
-    for work in WORKS.iter().filter(|work| chosen(work.name)) {
+    for work in works {
         report::row(work, &race::run(&course, work)?);
     }
     if chosen(idle::NAME) {
         report::idle(&idle::run(&course)?);
     }
     Ok(())
+}
+
+/// LiteLLM, or a word on why its column stays empty.
+fn litellm_if_to_be_had() -> Option<PathBuf> {
+    litellm::install().inspect_err(|error| eprintln!("LiteLLM is left out: {error:#}")).ok()
 }

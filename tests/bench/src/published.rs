@@ -1,6 +1,7 @@
 //! The published daemon 0.2.0 as a process: its own library, over a Unix socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -13,6 +14,8 @@ use inferd_daemon::router::Router;
 use inferd_engine::mock::{Mock, MockConfig};
 use inferd_engine::openai_compat::{OpenAiCompat, OpenAiCompatConfig};
 use tokio::sync::oneshot;
+
+use crate::contestants::{Job, TOKEN};
 
 /// What it serves.
 #[derive(Args)]
@@ -32,6 +35,20 @@ pub struct Arguments {
     upstream: Option<String>,
 }
 
+/// The command that is it.
+pub fn command(socket: &Path, job: &Job) -> Result<Command> {
+    let (active, queue_depth) = job.admission();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("published").arg("--socket").arg(socket);
+    command.args(["--active", &active.to_string(), "--queue-depth", &queue_depth.to_string()]);
+    command.args(["--tokens", &job.tokens.to_string()]);
+    command.args(["--token-delay-ms", &job.token_delay_ms().to_string()]);
+    if let Some(upstream) = job.upstream {
+        command.args(["--upstream", &upstream.base_url()]);
+    }
+    Ok(command)
+}
+
 /// Serves until it is killed.
 pub fn serve(arguments: &Arguments) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -45,7 +62,7 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
             serve_uds_v2(listener, Arc::new(router), context, shutdown).await?;
         } else {
             let config = MockConfig {
-                tokens: vec!["word ".into(); arguments.tokens],
+                tokens: vec![TOKEN.into(); arguments.tokens],
                 token_delay_ms: (arguments.token_delay_ms > 0).then_some(arguments.token_delay_ms),
                 ..MockConfig::default()
             };

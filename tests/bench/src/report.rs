@@ -1,12 +1,21 @@
 //! The table, in Markdown.
 
+use crate::contestants::Contestant::{self, LiteLlm, Ours, Published, Straight};
 use crate::idle::Bytes;
-use crate::race::{Finish, Medians};
+use crate::litellm;
+use crate::race::{Figure, Finish};
 use crate::work::{Counts, Work};
 
+/// The contestants' columns; how ours compares with the published one comes after the second.
+const COLUMNS: [Contestant; 4] = [Published, Ours, LiteLlm, Straight];
+const PERCENTILES: [Figure; 2] = [|turn| turn.p50_micros, |turn| turn.p99_micros];
+
 pub fn head() {
-    println!("| work | | published 0.2.0 | ours | ours ÷ published | straight at the server |");
-    println!("|---|---|---:|---:|---:|---:|");
+    let litellm = litellm::version();
+    println!(
+        "| work | | published 0.2.0 | ours | ours ÷ published | LiteLLM {litellm} | straight at the server |"
+    );
+    println!("|---|---|---:|---:|---:|---:|---:|");
 }
 
 pub fn row(work: &Work, finish: &Finish) {
@@ -14,43 +23,54 @@ pub fn row(work: &Work, finish: &Finish) {
         Counts::Requests => ("requests/s", "cpu µs a request"),
         Counts::Tokens => ("tokens/s", "cpu µs a token"),
     };
-    let Finish { published, ours, direct } = finish;
-    let straight = |text: fn(&Medians) -> String| direct.as_ref().map(text).unwrap_or_default();
-    println!(
-        "| {} | {rate} | {} | {} | {:.2} | {} |",
-        work.title,
-        thousands(published),
-        thousands(ours),
-        ours.rate / published.rate,
-        straight(thousands),
-    );
-    println!(
-        "| | {cpu} | {:.2} | {:.2} | {:.2} | |",
-        published.cpu_micros,
-        ours.cpu_micros,
-        ours.cpu_micros / published.cpu_micros,
-    );
-    if published.p50_micros.is_finite() {
-        println!(
-            "| | p50 / p99 of an answer, µs | {} | {} | {:.2} / {:.2} | {} |",
-            latency(published),
-            latency(ours),
-            ours.p50_micros / published.p50_micros,
-            ours.p99_micros / published.p99_micros,
-            straight(latency),
-        );
+    let median = |who, figure| finish.median(who, figure);
+    line(work.title, rate, [|turn| turn.rate], median, thousands);
+    line("", cpu, [|turn| turn.cpu_micros], median, |micros| format!("{micros:.2}"));
+    line("", "p50 / p99 of an answer, µs", PERCENTILES, median, whole);
+    if work.adds() {
+        let over_straight = |who, figure| finish.over_straight(who, figure);
+        line("", "of it added to the server's, µs", PERCENTILES, over_straight, whole);
+    }
+    if work.contestants.contains(&LiteLlm) {
+        // Turns differ in length, so that nothing is to be compared here.
+        let answers = COLUMNS.map(|who| join([finish.median(who, |turn| turn.answers)], whole));
+        let [published, ours, litellm, straight] = answers;
+        println!("| | answers in a turn | {published} | {ours} | | {litellm} | {straight} |");
     }
 }
 
 pub fn idle(bytes: &Bytes) {
     let (published, ours) = (bytes.published / 1024.0, bytes.ours / 1024.0);
-    println!("| an idle connection | KiB | {published:.1} | {ours:.1} | {:.2} | |", ours / published);
+    println!("| an idle connection | KiB | {published:.1} | {ours:.1} | {:.2} | | |", ours / published);
 }
 
-fn thousands(medians: &Medians) -> String {
-    format!("{:.0} k", medians.rate / 1e3)
+/// One line of the table; what nobody has is left out.
+fn line<const N: usize>(
+    title: &str,
+    what: &str,
+    figures: [Figure; N],
+    of: impl Fn(Contestant, Figure) -> f64,
+    text: fn(f64) -> String,
+) {
+    let [published, ours, litellm, straight] =
+        COLUMNS.map(|who| join(figures.map(|figure| of(who, figure)), text));
+    let ratios = figures.map(|figure| of(Ours, figure) / of(Published, figure));
+    let ratios = join(ratios, |ratio| format!("{ratio:.2}"));
+    if !ours.is_empty() {
+        println!("| {title} | {what} | {published} | {ours} | {ratios} | {litellm} | {straight} |");
+    }
 }
 
-fn latency(medians: &Medians) -> String {
-    format!("{:.0} / {:.0}", medians.p50_micros, medians.p99_micros)
+/// What is known of the values.
+fn join<const N: usize>(values: [f64; N], text: fn(f64) -> String) -> String {
+    let known: Vec<_> = values.into_iter().filter(|value| value.is_finite()).map(text).collect();
+    known.join(" / ")
+}
+
+fn thousands(rate: f64) -> String {
+    if rate < 10e3 { format!("{:.2} k", rate / 1e3) } else { format!("{:.0} k", rate / 1e3) }
+}
+
+fn whole(value: f64) -> String {
+    format!("{value:.0}")
 }

@@ -1,11 +1,35 @@
 //! A model server that is as fast as it can be: one thread a connection, one answer prepared beforehand.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 
 use anyhow::Result;
 use clap::Args;
+
+use crate::process::{Address, Process, free_address};
+
+/// A running one.
+pub struct Upstream {
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Upstream {
+    pub fn start(tokens: usize, events_per_chunk: usize) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["upstream", "--address", &address.to_string(), "--tokens", &tokens.to_string()]);
+        command.args(["--events-per-chunk", &events_per_chunk.to_string()]);
+        let process = Process::spawn(&mut command, &Address::Tcp(address))?;
+        Ok(Self { address, _process: process })
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
 
 /// What it answers.
 #[derive(Args)]
@@ -67,7 +91,9 @@ fn streamed(tokens: usize, events_per_chunk: usize) -> Vec<u8> {
             delta, finish
         )
     };
-    let mut events = vec![event(r#"{"content":"word "}"#, "null"); tokens];
+    // Two words in turn: LiteLLM takes the same one a hundred times over for a model that is stuck, and gives up.
+    let words = [r#"{"content":"word "}"#, r#"{"content":"term "}"#].map(|delta| event(delta, "null"));
+    let mut events: Vec<_> = words.into_iter().cycle().take(tokens).collect();
     events.push(event("{}", r#""stop""#));
     events.push("data: [DONE]\n\n".to_owned());
 

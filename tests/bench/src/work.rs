@@ -1,6 +1,8 @@
 //! What is measured.
 
-/// One kind of work, done by both daemons in turn.
+use crate::contestants::Contestant::{self, LiteLlm, Ours, Published, Straight};
+
+/// One kind of work, done by its contestants in turn.
 pub struct Work {
     pub name: &'static str,
     pub title: &'static str,
@@ -10,6 +12,14 @@ pub struct Work {
     /// Requests open at once on each connection.
     pub pipelined: usize,
     pub counts: Counts,
+    pub contestants: &'static [Contestant],
+}
+
+impl Work {
+    /// Whether it shows what a gateway adds to a request: it is alone, and what answers can be asked without one.
+    pub fn adds(&self) -> bool {
+        matches!(self.counts, Counts::Requests) && self.contestants.contains(&Straight)
+    }
 }
 
 /// What the daemons answer from.
@@ -44,10 +54,14 @@ pub const WORKS: &[Work] = &[
         pipelined: 32,
         ..work("pipelined", "4 connections, 32 requests pipelined", MOCK, 1, 4, Counts::Requests)
     },
-    work("relay", "OpenAI stream relayed, 8 connections, 1000 tokens", RELAY, 1000, 8, Counts::Tokens),
-    work("relay-packed", "the same, 64 events in a chunk", RELAY_PACKED, 1000, 8, Counts::Tokens),
-    work("relay-one", "OpenAI stream relayed, 1 connection, 1000 tokens", RELAY, 1000, 1, Counts::Tokens),
-    work("relay-short", "OpenAI, 1-token answers, 1 connection", RELAY, 1, 1, Counts::Requests),
+    relay("relay", "OpenAI stream relayed, 8 connections, 1000 tokens", 1000, 8, Counts::Tokens),
+    Work {
+        engine: RELAY_PACKED,
+        contestants: &[Published, Ours, Straight],
+        ..relay("relay-packed", "the same, 64 events in a chunk", 1000, 8, Counts::Tokens)
+    },
+    relay("relay-one", "OpenAI stream relayed, 1 connection, 1000 tokens", 1000, 1, Counts::Tokens),
+    relay("added", "OpenAI, 1-token answers, 1 connection", 1, 1, Counts::Requests),
     work("refused", "refusals, 32 connections", Engine::Taken, 1, 32, Counts::Requests),
     work(
         "steady",
@@ -67,5 +81,17 @@ const fn work(
     connections: usize,
     counts: Counts,
 ) -> Work {
-    Work { name, title, engine, tokens, connections, pipelined: 1, counts }
+    Work { name, title, engine, tokens, connections, pipelined: 1, counts, contestants: &[Published, Ours] }
+}
+
+/// Of the same server through every gateway, and without one.
+const fn relay(
+    name: &'static str,
+    title: &'static str,
+    tokens: usize,
+    connections: usize,
+    counts: Counts,
+) -> Work {
+    let contestants = &[Published, Ours, LiteLlm, Straight];
+    Work { contestants, ..work(name, title, RELAY, tokens, connections, counts) }
 }

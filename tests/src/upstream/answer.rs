@@ -18,6 +18,10 @@ pub enum Answer {
     Tokens(Vec<String>, Duration),
     /// These tokens at once, then the connection is closed without an end mark.
     CutShort(Vec<String>),
+    /// These tokens at once, then an answer that is whole as far as HTTP goes, without an end mark.
+    Unfinished(Vec<String>),
+    /// These tokens at once, then the connection is reset. Without tokens there is no head either.
+    Reset(Vec<String>),
     /// The first tokens at once, the others when the gate opens. Without first tokens there is no head either until then.
     Held(Vec<String>, Gate, Vec<String>),
     /// This status with this body.
@@ -53,6 +57,20 @@ impl Answer {
         Self::Held(owned(first), gate.clone(), owned(then))
     }
 
+    /// A status with headers, as in `200 OK\r\ncontent-type: text/html`, and a body. The connection is closed after it.
+    #[must_use]
+    pub fn http(head: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::Raw(format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}"))
+    }
+
+    /// As [`Answer::http`], but the body is to be longer than what comes of it.
+    #[must_use]
+    pub fn http_cut(head: &str, body: &str) -> Self {
+        let length = body.len() + 1;
+        Self::Raw(format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}"))
+    }
+
     /// A refusal as servers of this API write it.
     #[must_use]
     pub fn refusal(status: u16, message: &str) -> Self {
@@ -71,7 +89,7 @@ impl Answer {
                 connection.begin_events().await?;
                 for token in &tokens {
                     connection.stays_for(sleep(delay)).await?;
-                    connection.event(&delta(token).to_string()).await?;
+                    send(connection, &turn, token).await?;
                 }
                 turn.end();
                 connection.last_events(&[&finish(&tokens).to_string(), "[DONE]"]).await
@@ -80,13 +98,10 @@ impl Answer {
                 if first.is_empty() {
                     connection.stays_for(gate.opened()).await?;
                 }
-                connection.begin_events().await?;
-                for token in &first {
-                    connection.event(&delta(token).to_string()).await?;
-                }
+                begin(connection, &turn, &first).await?;
                 connection.stays_for(gate.opened()).await?;
                 for token in &then {
-                    connection.event(&delta(token).to_string()).await?;
+                    send(connection, &turn, token).await?;
                 }
                 turn.end();
                 connection.last_events(&[&finish(&[first, then].concat()).to_string(), "[DONE]"]).await
@@ -104,12 +119,22 @@ impl Answer {
                 connection.whole(200, &completion(&tokens).to_string()).await
             }
             Self::CutShort(tokens) => {
-                connection.begin_events().await?;
-                for token in &tokens {
-                    connection.event(&delta(token).to_string()).await?;
-                }
+                begin(connection, &turn, &tokens).await?;
                 turn.end();
                 connection.close().await
+            }
+            Self::Unfinished(tokens) => {
+                begin(connection, &turn, &tokens).await?;
+                turn.end();
+                connection.last_events(&[]).await
+            }
+            Self::Reset(tokens) => {
+                if !tokens.is_empty() {
+                    begin(connection, &turn, &tokens).await?;
+                }
+                turn.end();
+                connection.reset()?;
+                Err(io::ErrorKind::ConnectionReset.into())
             }
             Self::Status(code, body) => {
                 turn.end();
@@ -122,6 +147,20 @@ impl Answer {
             Self::Silence => connection.stays_for(std::future::pending()).await,
         }
     }
+}
+
+/// The head and the first tokens of a stream.
+async fn begin(connection: &mut Connection, turn: &Turn<'_>, tokens: &[String]) -> io::Result<()> {
+    connection.begin_events().await?;
+    for token in tokens {
+        send(connection, turn, token).await?;
+    }
+    Ok(())
+}
+
+async fn send(connection: &mut Connection, turn: &Turn<'_>, token: &str) -> io::Result<()> {
+    turn.token();
+    connection.event(&delta(token).to_string()).await
 }
 
 fn owned(tokens: &[&str]) -> Vec<String> {

@@ -1,13 +1,18 @@
 //! The built daemon from outside, one file per promise: real processes, real sockets, the real clock.
 #![cfg(unix)]
 
+mod another_daemon;
+mod chaos;
 mod fair_order;
 mod keys;
 mod kill_nine;
 mod limits;
 mod malformed_lines;
 mod mutated_lines;
+mod reloading;
+mod reloading_under_load;
 mod service_manager;
+mod slow_lanes;
 mod start_up;
 mod stopping;
 mod two_lanes;

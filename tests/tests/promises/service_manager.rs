@@ -1,4 +1,4 @@
-//! Under systemd: the daemon says that it serves, that it lives and that it stops, and serves a socket opened for it.
+//! Under systemd: the daemon says that it serves, lives, reloads and stops, and serves a socket opened for it.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use inferd_tests::{Daemon, Home, LineClient, PATIENCE, request};
+use inferd_tests::{Daemon, Home, LineClient, PATIENCE, Signal, request};
 use tokio::net::UnixDatagram;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -34,6 +34,24 @@ async fn it_is_told_of_the_start_of_life_and_of_the_end() -> Result<()> {
     }
     assert_eq!(daemon.stop().await?.code(), Some(0));
     while word(&manager).await? != "STOPPING=1" {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_is_told_of_a_reload_and_of_its_end_whatever_came_of_it() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&path)?;
+    let daemon = Daemon::start_in(&Arc::new(Home::new(MOCK)?.env("NOTIFY_SOCKET", &path))).await?;
+    assert_eq!(word(&manager).await?, "READY=1");
+    for file in [MOCK, "nonsense"] {
+        daemon.home().configure(file)?;
+        daemon.signal(Signal::HUP)?;
+        let reloading = word(&manager).await?;
+        let since = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").context(reloading.clone())?;
+        assert!(since.parse::<u64>()? > 0, "{reloading}");
+        assert_eq!(word(&manager).await?, "READY=1");
+    }
     Ok(())
 }
 

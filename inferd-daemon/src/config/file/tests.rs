@@ -1,6 +1,7 @@
 use std::error::Error;
 
 use super::*;
+use crate::config::{DaemonAddress, EngineConfig};
 
 /// A directory with a file of this text, and an environment made of `pairs`.
 fn home(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -64,11 +65,14 @@ fn an_error_in_a_file_names_the_file() {
 fn relative_paths_start_at_the_files_directory() {
     let (dir, file) = home(
         "[listen]\nlocal = \"i.sock\"\napi_keys_file = \"keys.toml\"\n\
-         [[backends]]\nname = \"a\"\nkind = \"openai\"\nbase_url = \"http://h\"\napi_key_file = \"/abs.key\"",
+         [[backends]]\nname = \"a\"\nkind = \"openai\"\nbase_url = \"http://h\"\napi_key_file = \"/abs.key\"\n\
+         [[backends]]\nname = \"b\"\nkind = \"inferd\"\nlocal = \"other.sock\"",
     );
     let config = load(Some(&file), env(&[])).unwrap();
     let inferd = dir.path().join("inferd");
     assert_eq!(config.listen.local, Some(inferd.join("i.sock")));
     assert_eq!(config.listen.keys, Some(KeySource::File(inferd.join("keys.toml"))));
-    assert_eq!(config.backends[0].key(), Some(&KeySource::File("/abs.key".into())));
+    assert_eq!(config.backends[0].engine.key(), Some(&KeySource::File("/abs.key".into())));
+    let EngineConfig::Inferd(other) = &config.backends[1].engine else { panic!("{config:?}") };
+    assert_eq!(other.address, DaemonAddress::Local(Some(inferd.join("other.sock"))));
 }

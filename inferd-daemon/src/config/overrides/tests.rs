@@ -36,6 +36,8 @@ fn flags_beat_the_file() {
     assert_eq!(config.listen.tcp, Some("[::1]:5".parse().unwrap()));
     assert_eq!((config.admission.active, config.admission.queue_depth), (9, 0));
     assert_eq!(config.drain_timeout, Duration::from_millis(500));
+    // One of these is at the default place itself.
+    let config = Config { backends: Vec::new(), ..config };
     let config = config.apply(&flags(&["--listen", "default"]).unwrap()).unwrap();
     assert_eq!(config.listen.local, None);
 }
@@ -50,6 +52,14 @@ fn a_flag_cannot_open_tcp_to_the_world_without_a_key() {
     assert_eq!(config.listen.keys, Some(KeySource::Variable("KEY".into())));
     let pasted = Config::default().apply(&flags(&["--api-key-env", "sk-secret"]).unwrap()).unwrap_err();
     insta::assert_snapshot!(pasted, @"--api-key-env: expected the name of an environment variable, not a key");
+}
+
+#[test]
+fn a_flag_cannot_make_the_daemon_call_itself() {
+    let text = "[[backends]]\nname = \"x\"\nkind = \"inferd\"\ntcp = \"localhost:5\"";
+    let config = Config::parse(text).unwrap();
+    let error = config.apply(&flags(&["--tcp", "127.0.0.1:5"]).unwrap()).unwrap_err();
+    insta::assert_snapshot!(error, @"backend `x`: tcp: this daemon itself is there: it would call itself");
 }
 
 #[test]

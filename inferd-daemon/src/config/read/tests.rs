@@ -88,7 +88,7 @@ fn a_backend_that_cannot_work_is_refused() {
         of(""),
         of("kind = \"mock\"\n\n[[backends]]\nname = \"x\"\nkind = \"mock\""),
         of("kind = \"gpt\""),
-        of("kind = \"anthropic\""),
+        of("kind = \"sampling\""),
         of("kind = \"openai\""),
         of("kind = \"openai\"\nbase_url = \"127.0.0.1:80\""),
         of("kind = \"openai\"\nbase_url = \"http://:80\""),
@@ -96,9 +96,13 @@ fn a_backend_that_cannot_work_is_refused() {
         of("kind = \"openai\"\nbase_url = \"http://host/?key=5\""),
         of("kind = \"openai\"\nbase_url = \"http://host\"\ntokens = []"),
         of("kind = \"openai\"\nbase_url = \"http://host\"\nconnect_timeout_s = 0"),
-        of("kind = \"openai\"\nbase_url = \"http://host\"\nhedge_after_ms = 50"),
+        of("kind = \"openai\"\nbase_url = \"http://host\"\nhedge_after_ms = 0"),
+        of("kind = \"openai\"\nbase_url = \"http://host\"\nkeep_alive = \"5m\""),
+        of("kind = \"ollama\"\nkeep_alive = \"5 minutes\""),
+        of("kind = \"ollama\"\nkeep_alive = -2"),
         of("kind = \"openai\"\nbase_url = \"http://host\"\napi_key_env = \"A\"\napi_key_file = \"b\""),
         of("kind = \"mock\"\nbase_url = \"http://host\""),
+        of("kind = \"mock\"\nidle_timeout_s = 3"),
         of("kind = \"mock\"\ntokens = [\"a\", \"\"]"),
         of("kind = \"mock\"\nmodels = [\"\"]"),
         of("kind = \"mock\"\nconcurrency = 0"),
@@ -106,6 +110,29 @@ fn a_backend_that_cannot_work_is_refused() {
     ];
     let refused = refusals(&texts.each_ref().map(String::as_str));
     insta::assert_snapshot!(refused);
+}
+
+#[test]
+fn another_daemon_is_at_one_place_that_is_not_this_one() {
+    let of = |keys: &str| format!("[[backends]]\nname = \"x\"\nkind = \"inferd\"\n{keys}");
+    let own_tcp = of("tcp = \"localhost:5\"\n[listen]\ntcp = \"127.0.0.1:5\"");
+    let own_local = of("local = \"here.sock\"\n[listen]\nlocal = \"./here.sock\"");
+    let texts = [
+        of(""),
+        of("local = \"a.sock\"\ntcp = \"host:5\""),
+        of("local = \"a.sock\"\napi_key_env = \"KEY\""),
+        of("local = \"a.sock\"\napi_key_file = \"key\""),
+        of("tcp = \"host\""),
+        of("tcp = \"http://host:5\""),
+        of("base_url = \"http://host\""),
+        of("local = \"default\""),
+        own_local,
+        own_tcp,
+    ];
+    let refused = refusals(&texts.each_ref().map(String::as_str));
+    insta::assert_snapshot!(refused);
+    assert!(Config::parse(&of("local = \"default\"\n[listen]\nlocal = \"elsewhere.sock\"")).is_ok());
+    assert!(Config::parse(&of("tcp = \"localhost:5\"\n[listen]\ntcp = \"127.0.0.1:6\"")).is_ok());
 }
 
 #[test]

@@ -16,7 +16,6 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
         ask_with("hot", r#","temperature":3"#),
         ask_with("agent", r#","agent":{"server":"x"}"#),
         r#"{"id":"odd","type":"teleport"}"#.to_owned(),
-        r#"{"id":"e","type":"embed","input":["x"]}"#.to_owned(),
     ] {
         answers.push(talk.ask(&line).await);
     }
@@ -30,7 +29,6 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
     {"type":"error","id":"hot","code":"invalid_request","message":"temperature: expected a number from 0 to 2, got 3"}
     {"type":"error","id":"agent","code":"invalid_request","message":"agent: this daemon runs no agent turns"}
     {"type":"error","id":"odd","code":"invalid_request","message":"type: expected `request`, `cancel`, `hello`, `embed` or `auth`, got `teleport`"}
-    {"type":"error","id":"e","code":"invalid_request","message":"type: this daemon serves no embeddings"}
     {"type":"error","id":"u","code":"invalid_request","message":"not valid JSON: invalid unicode code point at line 1 column 23"}
     "#);
     assert_eq!((backend.calls(), rig.counts()), (0, (0, 0)), "what is wrong takes no place");

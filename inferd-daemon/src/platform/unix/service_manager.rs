@@ -8,11 +8,13 @@ use sd_notify::NotifyState;
 use crate::service_manager::Word;
 
 pub(crate) fn tell(word: Word) -> io::Result<()> {
-    sd_notify::notify(&[match word {
-        Word::Ready => NotifyState::Ready,
-        Word::Stopping => NotifyState::Stopping,
-        Word::Alive => NotifyState::Watchdog,
-    }])
+    match word {
+        Word::Ready => sd_notify::notify(&[NotifyState::Ready]),
+        // The time says to which signal this answers: both have to come in one message.
+        Word::Reloading => sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?]),
+        Word::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        Word::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+    }
 }
 
 pub(crate) fn watchdog() -> Option<Duration> {

@@ -36,7 +36,7 @@ proptest! {
         expected.sort_unstable();
 
         let mut left = Vec::new();
-        while let Some(next) = queue.pop(now, AGEING) {
+        while let Some(((), next)) = queue.pop(now, AGEING, |_| Some(())) {
             next.account.begin(next.cost);
             left.push((left.len() + 1, next.payload));
         }
@@ -68,5 +68,5 @@ fn without_ageing_nobody_rises() {
     queue.push(&account, Priority::Normal, 1, start, "normal");
     let later = start + Duration::from_secs(3600);
     queue.push(&account, Priority::Interactive, 1, later, "interactive");
-    assert_eq!(queue.pop(later, Duration::ZERO).unwrap().payload, "interactive");
+    assert_eq!(queue.pop(later, Duration::ZERO, |_| Some(())).unwrap().1.payload, "interactive");
 }

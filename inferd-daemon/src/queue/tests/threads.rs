@@ -1,7 +1,7 @@
 //! The gate under real threads: what is atomic there is tried here, for a bounded time.
 
 use std::future::poll_fn;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use tokio_util::task::TaskTracker;

@@ -54,7 +54,7 @@ async fn the_less_loaded_lane_takes_the_next_request() {
     let router = router(lanes.each_ref().map(lane));
     let mut tickets = Vec::new();
     for held in 1..=10 {
-        tickets.push(router.route(None, Instant::now()).await.unwrap());
+        tickets.push(router.route(Need::default(), Instant::now()).await.unwrap());
         let (a, b) = (stands(&router, "a").1, stands(&router, "b").1);
         assert_eq!(a + b, held);
         assert!(a.abs_diff(b) <= 1, "{a} and {b}");
@@ -69,7 +69,7 @@ async fn among_many_lanes_load_spreads() {
     let router = router(lanes.iter().map(lane));
     let mut tickets = Vec::new();
     for _ in 0..80 {
-        tickets.push(router.route(None, Instant::now()).await.unwrap());
+        tickets.push(router.route(Need::default(), Instant::now()).await.unwrap());
     }
     // Two random choices keep the fullest lane within a few of the mean of ten; one choice would not.
     let running: Vec<usize> = router.state().iter().map(|lane| lane.running).collect();
@@ -96,7 +96,7 @@ async fn a_better_group_goes_first_whatever_its_load_and_order() {
     let worse = Scripted::hanging("worse");
     let better = Scripted::hanging("better");
     let router = router([with_priority(&worse, 5), with_priority(&better, 1)]);
-    let tickets = join_all((0..5).map(|_| router.route(None, Instant::now()))).await;
+    let tickets = join_all((0..5).map(|_| router.route(Need::default(), Instant::now()))).await;
     assert!(tickets.iter().all(|ticket| ticket.as_ref().unwrap().lane() == "better"));
 }
 

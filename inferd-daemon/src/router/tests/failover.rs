@@ -32,7 +32,7 @@ async fn whatever_fails_before_the_first_token_moves_on() {
         let second = Scripted::saying("second", &["a"]);
         let router = first_and_second(&first, &second);
         let mut moved = Vec::new();
-        let ticket = router.route(None, Instant::now()).await.unwrap();
+        let ticket = router.route(Need::default(), Instant::now()).await.unwrap();
         assert_eq!(ticket.lane(), "first");
         let tokens = ticket.start(Box::new(request("r")), |lane| moved.push(lane.to_string())).await.unwrap();
         assert_eq!((tokens.lane(), moved), ("second", vec!["second".to_owned()]), "{name}");

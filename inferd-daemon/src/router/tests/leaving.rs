@@ -12,10 +12,10 @@ async fn a_caller_that_leaves_at_any_moment_blames_nobody_and_frees_the_lane() {
     let router = router([with_concurrency(&backend, 1)]);
     // Often enough to shut the lane three times over, were it blamed.
     for round in 0..9 {
-        drop(router.route(None, Instant::now()).await.unwrap());
+        drop(router.route(Need::default(), Instant::now()).await.unwrap());
         assert_eq!(stands(&router, "only"), ("passing", 0), "with its ticket");
 
-        let ticket = router.route(None, Instant::now()).await.unwrap();
+        let ticket = router.route(Need::default(), Instant::now()).await.unwrap();
         let mut start = Box::pin(ticket.start(Box::new(request("r")), |_| {}));
         tokio::select! {
             biased;

@@ -15,7 +15,7 @@ async fn what_runs_finishes_on_the_lane_it_holds_and_what_comes_takes_the_new_on
     let new = Scripted::saying("new", &["a"]);
     let router = router([lane(&old)]);
     say.send(token("a")).await.unwrap();
-    let ticket = router.route(None, Instant::now()).await.unwrap();
+    let ticket = router.route(Need::default(), Instant::now()).await.unwrap();
     let mut tokens = ticket.start(Box::new(request("r")), |_| {}).await.unwrap();
 
     router.reconfigure([lane(&new)]);
@@ -37,7 +37,7 @@ async fn a_lane_of_the_same_backend_keeps_what_was_learnt_of_it() {
     while stands(&router, "first").0 != "shut" {
         ask(&router).await.unwrap();
     }
-    let held = router.route(None, Instant::now()).await.unwrap();
+    let held = router.route(Need::default(), Instant::now()).await.unwrap();
     let before = router.state();
 
     let longer = BreakerConfig { cooldown: Duration::from_secs(200), ..BreakerConfig::default() };
@@ -88,14 +88,14 @@ async fn what_fails_after_the_change_moves_on_to_the_new_lanes() {
 async fn whoever_waits_for_room_is_woken_by_the_change() {
     let backend = Scripted::saying("only", &["a"]);
     let router = router([with_concurrency(&backend, 1)]);
-    let held = router.route(None, Instant::now()).await.unwrap();
-    let mut waiting = Box::pin(router.route(None, Instant::now()));
+    let held = router.route(Need::default(), Instant::now()).await.unwrap();
+    let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     router.reconfigure([with_concurrency(&backend, 2)]);
     let second = waiting.await.unwrap();
     assert_eq!(stands(&router, "only"), ("passing", 2));
 
-    let mut waiting = Box::pin(router.route(None, Instant::now()));
+    let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     router.reconfigure([lane(&backend)]);
     let third = waiting.await.unwrap();
@@ -108,9 +108,9 @@ async fn whoever_waits_for_room_is_woken_by_the_change() {
 async fn a_limit_that_comes_with_the_change_counts_what_ran_before() {
     let backend = Scripted::saying("only", &["a"]);
     let router = router([lane(&backend)]);
-    let before = router.route(None, Instant::now()).await.unwrap();
+    let before = router.route(Need::default(), Instant::now()).await.unwrap();
     router.reconfigure([with_concurrency(&backend, 1)]);
-    let mut waiting = Box::pin(router.route(None, Instant::now()));
+    let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     drop(before);
     assert!(waiting.await.is_ok());

@@ -9,9 +9,9 @@ use super::*;
 async fn a_request_waits_for_room_and_is_woken_when_there_is() {
     let backend = Scripted::saying("only", &["a"]);
     let router = router([with_concurrency(&backend, 2)]);
-    let first = router.route(None, Instant::now()).await.unwrap();
-    let second = router.route(None, Instant::now()).await.unwrap();
-    let mut waiting = Box::pin(router.route(None, Instant::now()));
+    let first = router.route(Need::default(), Instant::now()).await.unwrap();
+    let second = router.route(Need::default(), Instant::now()).await.unwrap();
+    let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(stands(&router, "only"), ("passing", 2));
     drop(first);
@@ -27,17 +27,17 @@ async fn whoever_waits_takes_the_first_room_on_any_of_its_lanes() {
     let router = router(lanes.each_ref().map(|backend| with_concurrency(backend, 1)));
     let mut held: Vec<Ticket> = Vec::new();
     for _ in 0..3 {
-        held.push(router.route(None, Instant::now()).await.unwrap());
+        held.push(router.route(Need::default(), Instant::now()).await.unwrap());
     }
     while let Some(leaves) = held.pop() {
-        let mut waiting = Box::pin(router.route(None, Instant::now()));
+        let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
         assert!(waiting.as_mut().now_or_never().is_none());
         let room = leaves.lane().to_owned();
         drop(leaves);
         assert_eq!(waiting.await.unwrap().lane(), room);
         assert_eq!(stands(&router, &room).1, 0);
         // It is taken again, so that only the next to leave makes room.
-        std::mem::forget(router.route(None, Instant::now()).await.unwrap());
+        std::mem::forget(router.route(Need::default(), Instant::now()).await.unwrap());
     }
 }
 
@@ -49,10 +49,10 @@ async fn room_wakes_those_who_wait_for_it_past_those_who_wait_for_other_lanes() 
         let models = vec![lane.name().to_owned()];
         (lane, LaneConfig { models, ..config })
     }));
-    let _a = router.route(Some("a"), Instant::now()).await.unwrap();
-    let b = router.route(Some("b"), Instant::now()).await.unwrap();
-    let mut for_a = Box::pin(router.route(Some("a"), Instant::now()));
-    let mut for_b = Box::pin(router.route(Some("b"), Instant::now()));
+    let _a = router.route(Need::answer(Some("a")), Instant::now()).await.unwrap();
+    let b = router.route(Need::answer(Some("b")), Instant::now()).await.unwrap();
+    let mut for_a = Box::pin(router.route(Need::answer(Some("a")), Instant::now()));
+    let mut for_b = Box::pin(router.route(Need::answer(Some("b")), Instant::now()));
     assert!(for_a.as_mut().now_or_never().is_none() && for_b.as_mut().now_or_never().is_none());
     drop(b);
     assert!(for_a.as_mut().now_or_never().is_none());
@@ -65,8 +65,8 @@ async fn a_better_group_that_is_at_its_limit_is_worth_a_worse_one() {
     let worse = Scripted::hanging("worse");
     let (backend, config) = with_concurrency(&better, 1);
     let router = router([(backend, LaneConfig { priority: -1, ..config }), lane(&worse)]);
-    let first = router.route(None, Instant::now()).await.unwrap();
-    let second = router.route(None, Instant::now()).await.unwrap();
+    let first = router.route(Need::default(), Instant::now()).await.unwrap();
+    let second = router.route(Need::default(), Instant::now()).await.unwrap();
     assert_eq!((first.lane(), second.lane()), ("better", "worse"));
 }
 
@@ -74,8 +74,8 @@ async fn a_better_group_that_is_at_its_limit_is_worth_a_worse_one() {
 async fn whoever_waits_for_a_lane_that_shuts_is_told() {
     let backend = Scripted::refusing("only", GenerateError::RefusedCredentials);
     let router = router([with_concurrency(&backend, 1)]);
-    let first = router.route(None, Instant::now()).await.unwrap();
-    let mut waiting = Box::pin(router.route(None, Instant::now()));
+    let first = router.route(Need::default(), Instant::now()).await.unwrap();
+    let mut waiting = Box::pin(router.route(Need::default(), Instant::now()));
     assert!(waiting.as_mut().now_or_never().is_none());
     first.start(Box::new(request("r")), |_| {}).await.unwrap_err();
     assert!(matches!(waiting.await, Err(RouteError::Shut { .. })));
@@ -88,7 +88,7 @@ async fn a_failed_attempt_waits_for_room_on_the_next_lane() {
     let (backend, config) = with_concurrency(&second, 1);
     let router = router([with_priority(&first, -1), (backend, config)]);
     let taken = {
-        let ticket = router.route(None, Instant::now()).await.unwrap();
+        let ticket = router.route(Need::default(), Instant::now()).await.unwrap();
         ticket.start(Box::new(request("r")), |_| {}).await.unwrap()
     };
     let mut asking = Box::pin(ask(&router));
@@ -108,7 +108,7 @@ async fn no_wake_up_is_lost_between_many_callers_and_few_places() {
             for round in 0..100 {
                 if (caller + round) % 4 == 0 {
                     // Somebody who looks once and leaves takes nobody's place.
-                    drop(router.route(None, Instant::now()).now_or_never());
+                    drop(router.route(Need::default(), Instant::now()).now_or_never());
                 } else {
                     ask(&router).await.unwrap();
                 }

@@ -153,3 +153,36 @@ async fn whoever_finds_the_only_lane_probing_is_not_asked_to_come_back_at_once()
     let Err(RouteError::Shut { retry_after }) = ask(&router).await else { panic!("the lane is probing") };
     assert!(retry_after >= Duration::from_secs(1), "{retry_after:?}");
 }
+
+/// A lane whose rest is over, and which then begins nothing before it is told to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_thousand_at_once_exactly_one_is_the_probe() {
+    let (begin, begins) = tokio::sync::mpsc::channel(8);
+    let begins = Mutex::new(Some(begins));
+    let first = Scripted::new("first", move |call, _| match call {
+        0 => {
+            Turn::Refuse(GenerateError::Busy { reason: "429".to_owned(), retry_after: Some(Duration::ZERO) })
+        }
+        _ => Turn::Follow(begins.lock().unwrap().take().expect("there is one probe")),
+    });
+    let second = Scripted::saying("second", &["a"]);
+    let router = first_and_second(&first, &second);
+    assert_eq!(ask(&router).await.unwrap(), "second");
+    assert_eq!(stands(&router, "first").0, "shut");
+
+    let tasks = tokio_util::task::TaskTracker::new();
+    let (served, mut by) = tokio::sync::mpsc::channel(1000);
+    for _ in 0..1000 {
+        let (router, served) = (Arc::clone(&router), served.clone());
+        tasks.spawn(async move { served.send(ask(&router).await.unwrap()).await.unwrap() });
+    }
+    for _ in 0..999 {
+        assert_eq!(by.recv().await.as_deref(), Some("second"));
+    }
+    assert_eq!((stands(&router, "first"), first.calls()), (("probing", 1), 2));
+    for event in answer(&["a"]) {
+        begin.send(event).await.unwrap();
+    }
+    assert_eq!(by.recv().await.as_deref(), Some("first"));
+    assert_eq!(stands(&router, "first"), ("passing", 0));
+}

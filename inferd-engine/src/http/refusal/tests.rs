@@ -31,20 +31,22 @@ fn statuses_say_who_is_to_blame() {
         blame(StatusCode::from_u16(status).unwrap(), headers, "why".into(), "m")
     };
     let mut headers = HeaderMap::new();
-    for status in [400, 402, 409, 413, 422, 451] {
+    for status in [400, 409, 413, 422, 451] {
         assert_eq!(error(status, &headers), GenerateError::InvalidRequest("why".into()));
     }
     for status in [401, 403] {
         assert_eq!(error(status, &headers), GenerateError::RefusedCredentials);
     }
     assert_eq!(error(404, &headers), GenerateError::ModelNotFound("m".into()));
-    for status in [100, 204, 301, 307, 408, 500, 503, 599] {
+    for status in [100, 204, 301, 307, 402, 408, 500, 503, 599] {
         assert_eq!(error(status, &headers).blame(), Blame::Lane, "{status}");
     }
     assert_eq!(error(502, &headers).to_string(), "502 bad gateway: why");
-    assert_eq!(error(429, &headers), GenerateError::Busy { reason: "why".into(), retry_after: None });
+    for status in [429, 529] {
+        assert_eq!(error(status, &headers), GenerateError::Busy { reason: "why".into(), retry_after: None });
+    }
     headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
-    for status in [429, 503] {
+    for status in [429, 503, 529] {
         assert_eq!(error(status, &headers).blame(), Blame::Rest(Some(Duration::from_secs(7))));
     }
 }
@@ -57,14 +59,18 @@ fn a_redirect_names_where_it_leads() {
 }
 
 #[test]
-fn retry_after_is_seconds_or_a_date() {
+fn retry_after_is_seconds_or_a_date_in_any_of_its_forms() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
     let wait = |value: &str| {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(value).unwrap())]);
         retry_after(&headers, now)
     };
     assert_eq!(wait("120"), Some(Duration::from_secs(120)));
-    assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(30)));
+    for date in
+        ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+    {
+        assert_eq!(wait(date), Some(Duration::from_secs(30)), "{date}");
+    }
     assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
     assert_eq!(wait("Thu, 29 Feb 2024 00:00:00 GMT"), Some(Duration::from_secs(1_709_164_800 - 784_111_747)));
     for nonsense in

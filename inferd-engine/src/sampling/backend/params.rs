@@ -31,7 +31,7 @@ pub(super) fn of(
     refuse_what_binds(&request, offer)?;
     let mut system = Vec::new();
     let mut messages: Vec<SamplingMessage> = Vec::new();
-    for message in &request.messages {
+    for message in &*request.messages {
         match message.role {
             Role::System => system.push(message.content.text().into_owned()),
             Role::Tool => push_tool_result(&mut messages, message),

@@ -13,11 +13,15 @@ fn call(id: &str, arguments: &str) -> ToolCall {
 }
 
 fn params(messages: Vec<Message>) -> Result<CreateMessageRequestParams, SamplingError> {
-    of(Resolved { messages, ..Resolved::default() }, &SamplingConfig::default(), Offer::default())
+    of(
+        Resolved { messages: messages.into(), ..Resolved::default() },
+        &SamplingConfig::default(),
+        Offer::default(),
+    )
 }
 
 fn refusal(request: Resolved) -> String {
-    let messages = vec![message(Role::User, "why?")];
+    let messages = [message(Role::User, "why?")].into();
     let messages = if request.messages.is_empty() { messages } else { request.messages.clone() };
     let offer = Offer { available: true, tools: true };
     of(Resolved { messages, ..request }, &SamplingConfig::default(), offer).unwrap_err().to_string()
@@ -71,9 +75,9 @@ fn what_a_peer_cannot_be_asked_is_refused_by_name() {
             Resolved { image_token_budget: ImageTokenBudget::new(70), ..Resolved::default() },
             "image_token_budget: ",
         ),
-        (Resolved { messages: vec![message(Role::System, "x")], ..Resolved::default() }, "messages: "),
-        (Resolved { messages: dangling, ..Resolved::default() }, "messages: "),
-        (Resolved { messages: odd, ..Resolved::default() }, "tool_calls: the arguments of 1"),
+        (Resolved { messages: [message(Role::System, "x")].into(), ..Resolved::default() }, "messages: "),
+        (Resolved { messages: dangling.into(), ..Resolved::default() }, "messages: "),
+        (Resolved { messages: odd.into(), ..Resolved::default() }, "tool_calls: the arguments of 1"),
         (Resolved { tools: tool(json!([])), ..Resolved::default() }, "tools: the parameters of add"),
         (
             Resolved { tools: tool(json!({})), tool_choice: Some(choice), ..Resolved::default() },

@@ -1,0 +1,68 @@
+//! A call that asks for vectors: admitted and routed as every other, answered in one frame.
+//!
+//! Invariant: the answer is one frame that a reader of this protocol takes, or an error that says why not.
+
+use std::sync::Arc;
+
+use inferd_engine::Embedded;
+use inferd_proto::{Answer, EmbedRequest, Embeddings, Ending, ErrorCode, StopReason, Usage};
+use tokio::time::Instant;
+
+use super::call::{Call, Stage};
+use super::dispatch::Desk;
+use super::wire::refuse;
+use crate::answer::embed;
+
+/// Runs a call to its terminal frame.
+pub(super) async fn run(
+    call: Arc<Call>,
+    desk: Arc<Desk>,
+    request: EmbedRequest,
+    received: Instant,
+) -> Arc<Call> {
+    let named_model = request.model.is_some();
+    let outcome = tokio::select! {
+        biased;
+        outcome = embed(&desk.service.gate, &desk.service.router, &desk.client, request, received) => Some(outcome),
+        () = call.cancelled() => None,
+    };
+    match outcome {
+        Some(Ok((embedded, lane))) => answer(&desk, call.id(), embedded, lane),
+        Some(Err(error)) => {
+            tracing::debug!(id = call.id(), %error, "embedding failed");
+            refuse(&desk, call.id(), &error, named_model);
+        }
+        None => cancelled(&desk, call.id()),
+    }
+    call.set_stage(Stage::Speaking);
+    call
+}
+
+fn answer(desk: &Desk, id: &str, Embedded { embeddings, model, usage }: Embedded, backend: String) {
+    let dimensions = embeddings.first().map_or(0, Vec::len);
+    let (id, frame_bytes_max) = (id.to_owned(), desk.service.limits.frame_bytes_max);
+    desk.outbox.put(|out| {
+        let before = out.len();
+        let frame = Embeddings { id, embeddings, dimensions, model, usage, backend };
+        serde_json::to_writer(&mut *out, &frame).expect("plain data is JSON, and a Vec takes every byte");
+        out.push(b'\n');
+        if out.len() - before > frame_bytes_max {
+            out.truncate(before);
+            let message =
+                format!("input: the vectors exceed a frame of {frame_bytes_max} bytes, ask in parts");
+            Answer::error(out, &frame.id, ErrorCode::InvalidRequest, &message, None, None);
+        }
+    });
+}
+
+fn cancelled(desk: &Desk, id: &str) {
+    let ending = Ending {
+        stop_reason: StopReason::Cancelled,
+        usage: Usage::default(),
+        backend: "",
+        tool_calls: &[],
+        model: None,
+        timings: None,
+    };
+    desk.outbox.put(|out| Answer::new(id).done(out, &ending));
+}

@@ -1,0 +1,196 @@
+//! What a daemon serves, and how that is replaced while requests run.
+//!
+//! Invariants:
+//! - Nothing is changed before all of the new configuration is known to work: a bad one leaves the old in force.
+//! - Applying waits for nothing. No request is dropped, refused or moved by it; what runs finishes where it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inferd_engine::Backend;
+use inferd_proto::{AdminStatus, LoadPhase, Reloaded};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::plan::Plan;
+use super::reloader::ReloadError;
+use super::wanted::Wanted;
+use crate::admin::Hub;
+use crate::backends::BackendError;
+use crate::config::{BackendConfig, Config, Source};
+use crate::lifecycle::{Door, Room, Terms};
+use crate::queue::Admission;
+use crate::router::Router;
+use crate::service::{Service, Stop};
+
+/// Everything that a reload changes.
+pub(super) struct Live {
+    source: Source,
+    wanted: Wanted,
+    /// What was built of each backend that is wanted, in their order.
+    built: Vec<Arc<dyn Backend>>,
+    terms: watch::Sender<Terms>,
+    room: Room,
+    around: Around,
+}
+
+/// What stays as it is around it.
+pub(super) struct Around {
+    pub(super) hub: Hub,
+    pub(super) tasks: TaskTracker,
+    /// Cancelled when the tasks are to end.
+    pub(super) stopping: CancellationToken,
+}
+
+/// How long start-up waits for lanes to say what they serve. Those that are slower say it later.
+const LEARN_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Live {
+    /// Makes what `wanted`, which was read from `source`, asks for.
+    pub(super) fn open(
+        source: Source,
+        wanted: Wanted,
+        stop: Stop,
+        around: Around,
+    ) -> Result<Self, BackendError> {
+        let mut built = Vec::new();
+        for backend in &wanted.backends {
+            let phase = LoadPhase::CheckingLocal;
+            around.hub.publish(AdminStatus::LoadingModel { phase, backend: backend.name.clone() });
+            let backend = wanted.recipe(backend).build()?;
+            around.hub.publish(abilities(&*backend));
+            built.push(backend);
+        }
+        let service = Service {
+            gate: Admission::with_limits(wanted.gate_limits()),
+            router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
+            limits: wanted.connection_limits(),
+            stop,
+        };
+        let terms = watch::Sender::new(wanted.terms(service));
+        let room = Room::new(wanted.config.limits.connections_max);
+        Ok(Self { source, wanted, built, terms, room, around })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.wanted.config
+    }
+
+    pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {
+        &self.built
+    }
+
+    /// What connections work with now. Gate and lanes are the same ones at any time.
+    pub(super) fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.terms.borrow().service)
+    }
+
+    pub(super) fn door(&self) -> Door {
+        Door::new(self.terms.subscribe(), self.room.clone())
+    }
+
+    /// Asks lanes what they serve, and waits a little. Too slow is no failure: a lane takes any model until it has said
+    /// which.
+    pub(super) async fn learn_models(&self) {
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let learn = async move { stopping.run_until_cancelled(service.router.learn_models()).await };
+        let learnt = self.around.tasks.spawn(learn);
+        if tokio::time::timeout(LEARN_PATIENCE, learnt).await.is_err() {
+            tracing::info!("some lanes have not said yet which models they serve");
+        }
+    }
+
+    /// Has lanes asked again from time to time, and when there is reason to.
+    pub(super) fn keep_models_fresh(&self) {
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let keep = async move { stopping.run_until_cancelled(service.router.keep_models_fresh()).await };
+        self.around.tasks.spawn(keep);
+    }
+
+    /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
+    /// nothing.
+    pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+        let config = self.source.read()?;
+        if let (Some(file), None) = (&self.wanted.config.file, &config.file) {
+            return Err(ReloadError::Gone(file.clone()));
+        }
+        let mut wanted = Wanted::of(config).await?;
+        let plan = Plan::between(&self.wanted, &wanted);
+        wanted.config = wanted.config.listening_as(&self.wanted.config.listen)?;
+        let built = self.build(&wanted, &plan)?;
+        self.apply(wanted, built, &plan);
+        Ok(plan.report())
+    }
+
+    /// What is wanted, made of what there is as far as that stays.
+    fn build(&self, wanted: &Wanted, plan: &Plan) -> Result<Vec<Arc<dyn Backend>>, BackendError> {
+        let build = |backend: &BackendConfig| {
+            let before = self.built.iter().find(|built| built.name() == backend.name);
+            match before.filter(|_| plan.keeps(&backend.name)) {
+                Some(before) => Ok(Arc::clone(before)),
+                None => wanted.recipe(backend).build(),
+            }
+        };
+        wanted.backends.iter().map(build).collect()
+    }
+
+    fn apply(&mut self, wanted: Wanted, built: Vec<Arc<dyn Backend>>, plan: &Plan) {
+        let service = self.service();
+        service.gate.reconfigure(wanted.gate_limits());
+        service.router.reconfigure(wanted.lanes(&built));
+        self.room.resize(wanted.config.limits.connections_max);
+        let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
+        self.terms.send_replace(wanted.terms(service));
+        self.wanted = wanted;
+
+        let replaced = std::mem::replace(&mut self.built, built);
+        for backend in replaced.into_iter().filter(|backend| !plan.keeps(backend.name())) {
+            self.around.tasks.spawn(retire(backend, self.around.stopping.clone()));
+        }
+        let mut any_new = false;
+        for backend in self.built.iter().filter(|backend| !plan.keeps(backend.name())) {
+            self.around.hub.publish(abilities(&**backend));
+            any_new = true;
+        }
+        if any_new {
+            self.around.hub.publish(AdminStatus::Ready);
+        }
+    }
+}
+
+/// What a backend says it can do, for whoever watches.
+fn abilities(backend: &dyn Backend) -> AdminStatus {
+    let can = backend.capabilities();
+    AdminStatus::Capabilities {
+        backend: backend.name().to_owned(),
+        vision: can.vision,
+        audio: false,
+        tools: can.tools,
+        thinking: can.thinking,
+        embed: can.embed,
+    }
+}
+
+/// How often a backend that is no longer wanted is looked at: whoever still uses it has no way to announce its end.
+const RETIRE_POLL: Duration = Duration::from_millis(50);
+
+/// Stops a backend when nobody uses it any more, or when the daemon stops.
+async fn retire(backend: Arc<dyn Backend>, stopping: CancellationToken) {
+    let unused = async {
+        while Arc::strong_count(&backend) > 1 {
+            tokio::time::sleep(RETIRE_POLL).await;
+        }
+    };
+    stopping.run_until_cancelled(unused).await;
+    stop_backend(&*backend).await;
+}
+
+/// How long a backend has to let go of what it holds.
+const BACKEND_STOP: Duration = Duration::from_secs(5);
+
+pub(super) async fn stop_backend(backend: &dyn Backend) {
+    if let Err(error) = backend.stop(BACKEND_STOP).await {
+        tracing::warn!(backend = backend.name(), %error, "a backend did not stop in order");
+    }
+}

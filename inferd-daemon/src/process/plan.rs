@@ -1,0 +1,63 @@
+//! What a reload changes: what was wanted and what is wanted enter, the difference leaves. Nothing is changed here.
+
+use std::collections::BTreeSet;
+
+use inferd_proto::Reloaded;
+
+use super::wanted::Wanted;
+
+/// What takes a restart: what clients are connected through cannot be swapped under them.
+const NEEDS_RESTART: [&str; 3] = ["[listen] local", "[listen] group", "[listen] tcp"];
+
+/// Where the keys of clients are said to be.
+const KEYS: [&str; 2] = ["[listen] api_key_env", "[listen] api_keys_file"];
+
+/// The difference between two configurations. Backends are told apart by name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan(Reloaded);
+
+impl Plan {
+    pub(super) fn between(old: &Wanted, new: &Wanted) -> Self {
+        let mut plan = Reloaded::default();
+        for backend in &new.backends {
+            let kind = match old.backend(&backend.name) {
+                None => &mut plan.added,
+                Some(before) if old.recipe(before) != new.recipe(backend) => &mut plan.rebuilt,
+                Some(before) if before != backend => &mut plan.adjusted,
+                Some(_) => &mut plan.kept,
+            };
+            kind.push(backend.name.clone());
+        }
+        let gone = old.backends.iter().filter(|backend| new.backend(&backend.name).is_none());
+        plan.removed = gone.map(|backend| backend.name.clone()).collect();
+        (plan.needs_restart, plan.settings) = changed_settings(old, new)
+            .into_iter()
+            .partition(|setting| NEEDS_RESTART.contains(&setting.as_str()));
+        Self(plan)
+    }
+
+    /// Whether the backend of this name stays as it is built.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        self.0.kept.iter().chain(&self.0.adjusted).any(|kept| kept == name)
+    }
+
+    pub(super) fn report(self) -> Reloaded {
+        self.0
+    }
+}
+
+/// Settings outside of backends, as `[section] key`.
+fn changed_settings(old: &Wanted, new: &Wanted) -> BTreeSet<String> {
+    let [before, after] = [old, new].map(|wanted| wanted.config.settings());
+    let differs = |name: &&String| before.get(*name) != after.get(*name);
+    let mut changed: BTreeSet<String> = before.keys().chain(after.keys()).filter(differs).cloned().collect();
+    if old.secrets.clients != new.secrets.clients && !changed.iter().any(|name| KEYS.contains(&name.as_str()))
+    {
+        // The same place holds other keys now.
+        changed.extend(KEYS.iter().filter(|name| after.contains_key(**name)).map(ToString::to_string));
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What is to be served: a configuration enters; with it leave the backends it comes to, their keys, and what gate,
+//! lanes and connections go by.
+
+use std::sync::Arc;
+
+use inferd_engine::Backend;
+
+use super::Engines;
+use crate::backends::Recipe;
+use crate::config::{BackendConfig, Config};
+use crate::discover::{self, Candidate};
+use crate::lifecycle::Terms;
+use crate::queue;
+use crate::router::LaneConfig;
+use crate::secrets::{SecretError, Secrets};
+use crate::service::{ConnectionLimits, Service};
+
+/// A configuration with everything that it names.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) config: Config,
+    /// Those configured, else those found, else the mock.
+    pub(super) backends: Vec<BackendConfig>,
+    pub(super) engines: Engines,
+    pub(super) secrets: Secrets,
+}
+
+impl Wanted {
+    /// Fetches the keys, and looks for model servers where no backend is configured.
+    pub(super) async fn of(config: Config) -> Result<Self, SecretError> {
+        let secrets = Secrets::load(&config)?;
+        if !config.backends.is_empty() {
+            let backends = config.backends.clone();
+            return Ok(Self { config, backends, engines: Engines::Configured, secrets });
+        }
+        let found = discover::find(&Candidate::usual()).await;
+        if found.is_empty() {
+            tracing::warn!("no backend is configured and no model server was found: the mock answers");
+            let backends = vec![discover::fallback_mock()];
+            return Ok(Self { config, backends, engines: Engines::Mock, secrets });
+        }
+        Ok(Self { config, backends: found, engines: Engines::Discovered, secrets })
+    }
+
+    /// The backend of this name.
+    pub(super) fn backend(&self, name: &str) -> Option<&BackendConfig> {
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+
+    /// What one of its backends is built from.
+    pub(super) fn recipe<'a>(&'a self, backend: &'a BackendConfig) -> Recipe<'a> {
+        Recipe::of(backend, &self.secrets)
+    }
+
+    /// The lanes of its backends, given what was built of them, in their order.
+    pub(super) fn lanes(&self, built: &[Arc<dyn Backend>]) -> Vec<(Arc<dyn Backend>, LaneConfig)> {
+        let lane = |(backend, built): (&BackendConfig, &Arc<dyn Backend>)| {
+            let config = LaneConfig {
+                kind: backend.engine.kind(),
+                models: backend.models.clone(),
+                aliases: backend.aliases.clone(),
+                priority: backend.priority,
+                concurrency: backend.concurrency,
+                hedge_after: backend.hedge_after,
+                breaker: self.config.breaker,
+            };
+            (Arc::clone(built), config)
+        };
+        self.backends.iter().zip(built).map(lane).collect()
+    }
+
+    /// The terms on which `service` is for whoever comes.
+    pub(super) fn terms(&self, service: Service) -> Terms {
+        let keys = self.secrets.clients.clone().map(Arc::new);
+        Terms { service: Arc::new(service), keys, identity: self.config.admission.client }
+    }
+
+    pub(super) fn gate_limits(&self) -> queue::Limits {
+        queue::Limits {
+            active: self.config.admission.active,
+            queue_depth: self.config.admission.queue_depth,
+            per_client_queue: self.config.admission.per_client_queue(),
+            ageing: self.config.admission.ageing,
+        }
+    }
+
+    pub(super) fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            frame_bytes_max: self.config.limits.frame_bytes_max,
+            open_requests_max: self.config.limits.open_requests_max,
+            idle_timeout: self.config.limits.idle_timeout,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Programs nobody here wrote, behind the built daemon: a llama.cpp server, and servers made of vendors' own client
+//! libraries. `tests/run` starts them and says where they are.
+#![cfg(unix)]
+
+mod llama;
+mod llama_contract;
+mod openai_types;
+mod relay;
+mod types;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+fn llama_url() -> Result<String> {
+    std::env::var("INFERD_TEST_LLAMA_URL").context("INFERD_TEST_LLAMA_URL is not set: run tests/run")
+}
+
+fn types_url() -> Result<String> {
+    std::env::var("INFERD_TEST_TYPES_URL").context("INFERD_TEST_TYPES_URL is not set: run tests/run")
+}
+
+/// `base` with the fields of `more`.
+fn with(mut base: Value, more: Value) -> Value {
+    if let (Value::Object(base), Value::Object(more)) = (&mut base, more) {
+        base.extend(more);
+    }
+    base
+}
