@@ -104,6 +104,20 @@ fn what_is_described_is_a_file_that_says_the_same() {
     assert_eq!(Config::parse(&Config::default().describe()).unwrap(), Config::default());
 }
 
+#[test]
+fn where_a_running_daemon_listens_is_what_another_configuration_has_to_do_with() {
+    let now =
+        Config::parse("[listen]\nlocal = \"/a\"\ntcp = \"0.0.0.0:1\"\napi_key_env = \"K\"").unwrap().listen;
+    let meets =
+        |text: &str| Config::parse(text).unwrap().listening_as(&now).map_err(|error| error.to_string());
+    let config = meets("[listen]\nlocal = \"/b\"\napi_key_env = \"L\"").unwrap();
+    let keys = Some(KeySource::Variable("L".into()));
+    assert_eq!(config.listen, ListenConfig { keys, ..now.clone() });
+    insta::assert_snapshot!(meets("[listen]\nlocal = \"/b\"").unwrap_err(), @"[listen] tcp: 0.0.0.0:1 is listened on until a restart, and beyond loopback a key is needed");
+    let itself = "[listen]\nlocal = \"/b\"\napi_key_env = \"L\"\n[[backends]]\nname = \"x\"\nkind = \"inferd\"\nlocal = \"/a\"";
+    insta::assert_snapshot!(meets(itself).unwrap_err(), @"backend `x`: local: this daemon itself is there: it would call itself");
+}
+
 const DOCUMENT: &str = include_str!("../../../docs/CONFIGURATION.md");
 
 #[test]

@@ -194,3 +194,57 @@ pub(super) async fn stop_backend(backend: &dyn Backend) {
         tracing::warn!(backend = backend.name(), %error, "a backend did not stop in order");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use inferd_engine::{GenerateError, TokenStream};
+    use inferd_proto::Resolved;
+
+    use super::*;
+
+    /// Notes that it was stopped.
+    struct Noting(Arc<AtomicBool>);
+
+    #[async_trait]
+    impl Backend for Noting {
+        fn name(&self) -> &'static str {
+            "noting"
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+
+        async fn generate(&self, _request: Resolved) -> Result<TokenStream, GenerateError> {
+            Err(GenerateError::NotReady)
+        }
+
+        async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {
+            self.0.store(true, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_is_not_wanted_is_stopped_after_its_last_use_or_with_the_daemon() {
+        for daemon_ends in [false, true] {
+            let stopped = Arc::new(AtomicBool::new(false));
+            let backend: Arc<dyn Backend> = Arc::new(Noting(Arc::clone(&stopped)));
+            let (using, stopping) = (Arc::clone(&backend), CancellationToken::new());
+            let tasks = TaskTracker::new();
+            let retired = tasks.spawn(retire(backend, stopping.clone()));
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert!(!stopped.load(Ordering::SeqCst), "somebody uses it");
+            if daemon_ends {
+                stopping.cancel();
+            } else {
+                drop(using);
+            }
+            retired.await.unwrap();
+            assert!(stopped.load(Ordering::SeqCst));
+        }
+    }
+}

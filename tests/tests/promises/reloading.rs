@@ -85,7 +85,10 @@ async fn a_file_that_cannot_be_used_is_refused_whole_with_its_line_and_the_old_s
         ),
         (format!("{http}[listen\n"), "line 5"),
         (format!("admission.active = 9\n{http}api_key_env = \"NO_SUCH_KEY\"\n"), "NO_SUCH_KEY is not set"),
-        (format!("{http}api_key_file = \"bad.key\"\n"), "cannot build backend `far`: api key"),
+        (
+            format!("admission.active = 9\n{http}api_key_file = \"bad.key\"\n"),
+            "cannot build backend `far`: api key",
+        ),
         (format!("{http}{http}"), "line 6: [[backends]] name"),
     ] {
         daemon.home().configure(&file)?;
