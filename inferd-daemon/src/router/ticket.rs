@@ -121,8 +121,10 @@ impl Router {
 
 fn outcome_of(error: &GenerateError) -> Outcome {
     match error.blame() {
-        // It said nothing about how it will be once it is ready.
-        Blame::Nobody if *error == GenerateError::NotReady => Outcome::Abandoned,
+        // It said nothing about how it will be once it is ready, or with a request that suits it.
+        Blame::Nobody if matches!(error, GenerateError::NotReady | GenerateError::Declined(_)) => {
+            Outcome::Abandoned
+        }
         // It answered; that the answer was no is not its fault.
         Blame::Caller | Blame::Nobody => Outcome::Served,
         Blame::Lane => Outcome::Failed,
