@@ -53,8 +53,7 @@ impl Anthropic {
         let named = request.model.as_deref();
         let model = self.remote.model_for(named, Purpose::Generate, || self.list_models()).await?;
         let answer = self.remote.post(&self.messages, &ask.of(&model), &model).await?;
-        let undeclared = if is_streamed(request) { Form::events() } else { Form::whole() };
-        let form = Form::declared(&answer.headers, Form::whole(), undeclared)?;
+        let form = Form::events_or_whole(&answer.headers, is_streamed(request))?;
         Ok((answer, form, Reply::to(model)))
     }
 }
@@ -77,15 +76,12 @@ impl Backend for Anthropic {
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
         let ask = Ask::new(&request).map_err(|Unfit { field, how }| self.remote.refused(&field, how))?;
         let mut clock = self.remote.clock();
-        let begun = clock.bound(self.begin(&request, ask)).await?;
-        let (answer, form, reply) = begun.map_err(|error| self.remote.unlearn(error))?;
+        let (answer, form, reply) = self.remote.within(&mut clock, self.begin(&request, ask)).await?;
         Ok(self.remote.stream(answer, form, clock, reply))
     }
 
     async fn models(&self) -> Result<Vec<String>, GenerateError> {
-        let models = self.remote.clock().bound(self.list_models()).await??;
-        self.remote.learn(&models);
-        Ok(models)
+        self.remote.listed(self.list_models()).await
     }
 
     async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {

@@ -99,20 +99,17 @@ impl Backend for Ollama {
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
         let question = Question::new(&request, &self.remote)?;
         let mut clock = self.remote.clock();
-        let begun = clock.bound(self.begin(request.model.as_deref(), &question)).await?;
-        let (answer, form) = begun.map_err(|error| self.remote.unlearn(error))?;
+        let begin = self.begin(request.model.as_deref(), &question);
+        let (answer, form) = self.remote.within(&mut clock, begin).await?;
         Ok(self.remote.stream(answer, form, clock, Reply::default()))
     }
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embedded, GenerateError> {
-        let embedded = self.remote.clock().bound(self.embed_texts(&request)).await?;
-        embedded.map_err(|error| self.remote.unlearn(error))
+        self.remote.within(&mut self.remote.clock(), self.embed_texts(&request)).await
     }
 
     async fn models(&self) -> Result<Vec<String>, GenerateError> {
-        let models = self.remote.clock().bound(self.list_models()).await??;
-        self.remote.learn(&models);
-        Ok(models)
+        self.remote.listed(self.list_models()).await
     }
 
     async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {

@@ -66,8 +66,7 @@ impl OpenAi {
         let named = request.model.as_deref();
         let model = self.remote.model_for(named, Purpose::Generate, || self.list_models()).await?;
         let answer = self.remote.post(&self.chat, &Chat::new(request, &model, self.server), &model).await?;
-        let undeclared = if is_streamed(request) { Form::events() } else { Form::whole() };
-        let form = Form::declared(&answer.headers, Form::whole(), undeclared)?;
+        let form = Form::events_or_whole(&answer.headers, is_streamed(request))?;
         Ok((answer, form, Reply::to(model)))
     }
 }
@@ -96,20 +95,16 @@ impl Backend for OpenAi {
     async fn generate(&self, request: Resolved) -> Result<TokenStream, GenerateError> {
         self.check(&request)?;
         let mut clock = self.remote.clock();
-        let begun = clock.bound(self.begin(&request)).await?;
-        let (answer, form, reply) = begun.map_err(|error| self.remote.unlearn(error))?;
+        let (answer, form, reply) = self.remote.within(&mut clock, self.begin(&request)).await?;
         Ok(self.remote.stream(answer, form, clock, reply))
     }
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embedded, GenerateError> {
-        let embedded = self.remote.clock().bound(self.embed_texts(&request)).await?;
-        embedded.map_err(|error| self.remote.unlearn(error))
+        self.remote.within(&mut self.remote.clock(), self.embed_texts(&request)).await
     }
 
     async fn models(&self) -> Result<Vec<String>, GenerateError> {
-        let models = self.remote.clock().bound(self.list_models()).await??;
-        self.remote.learn(&models);
-        Ok(models)
+        self.remote.listed(self.list_models()).await
     }
 
     async fn stop(&self, _timeout: Duration) -> Result<(), GenerateError> {

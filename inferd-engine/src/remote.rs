@@ -121,6 +121,26 @@ impl Remote {
         Clock::start(self.timeouts)
     }
 
+    /// Runs one exchange, `work`, within the time it may take; forgets what was learnt of the server's models where its
+    /// error shows that to be old.
+    pub(crate) async fn within<T>(
+        &self,
+        clock: &mut Clock,
+        work: impl Future<Output = Result<T, GenerateError>>,
+    ) -> Result<T, GenerateError> {
+        clock.bound(work).await?.map_err(|error| self.unlearn(error))
+    }
+
+    /// The names that `listing` gets, in time, which are remembered for requests that name no model.
+    pub(crate) async fn listed(
+        &self,
+        listing: impl Future<Output = Result<Vec<String>, GenerateError>>,
+    ) -> Result<Vec<String>, GenerateError> {
+        let models = self.clock().bound(listing).await??;
+        self.learn(&models);
+        Ok(models)
+    }
+
     /// Sends `body` to `target` and passes on what has the status 200. `model` is what is asked for.
     pub(crate) async fn post(
         &self,
@@ -163,12 +183,12 @@ impl Remote {
     }
 
     /// Remembers what the server has, for requests that name no model.
-    pub(crate) fn learn(&self, models: &[String]) {
+    fn learn(&self, models: &[String]) {
         self.defaults.learn(models);
     }
 
     /// Passes an error on, having forgotten what was learnt of the server's models if it shows that to be old.
-    pub(crate) fn unlearn(&self, error: GenerateError) -> GenerateError {
+    fn unlearn(&self, error: GenerateError) -> GenerateError {
         if matches!(error, GenerateError::ModelNotFound(_)) {
             self.defaults.forget();
         }

@@ -40,6 +40,12 @@ impl Form {
         Self::Whole(Vec::new())
     }
 
+    /// The form that `headers` declare, of an engine whose streams are events. An answer that declares nothing is taken
+    /// for what was asked for.
+    pub(crate) fn events_or_whole(headers: &HeaderMap, streamed: bool) -> Result<Self, GenerateError> {
+        Self::declared(headers, Self::whole(), if streamed { Self::events() } else { Self::whole() })
+    }
+
     /// The form that `headers` declare. `json` is what this engine means by `application/json`, `undeclared` what it is
     /// taken to mean where it declares nothing.
     pub(crate) fn declared(headers: &HeaderMap, json: Self, undeclared: Self) -> Result<Self, GenerateError> {

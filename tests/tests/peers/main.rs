@@ -8,7 +8,7 @@ mod llama_contract;
 mod ollama_types;
 mod openai_types;
 mod relay;
-mod types;
+mod vendor;
 
 use anyhow::{Context, Result};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::types::{
+use crate::vendor::{
     answer_a_call, asking, check_answers, check_embeddings, check_options, check_refused,
     check_server_refuses, check_tools, conversation, daemon, exchange, exchange_both, models, question,
     tools,
