@@ -15,6 +15,7 @@ pub mod discover;
 pub mod endpoint;
 pub mod lifecycle;
 pub mod lock;
+pub mod mcp;
 pub mod paths;
 mod platform;
 pub mod process;
