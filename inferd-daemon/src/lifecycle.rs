@@ -166,18 +166,32 @@ pub(crate) async fn take_in<L: Listener>(listener: L, door: Door) {
 
 /// Accepts for ever.
 async fn accept<L: Listener>(listener: &L, door: &Door) {
+    accept_each(listener, &door.room, &door.tasks, |socket, peer| {
+        let terms = door.terms.borrow().clone();
+        enter(socket, peer, terms)
+    })
+    .await;
+}
+
+/// Accepts for ever, and has `tasks` serve who came, each with a spot of `room`.
+pub(crate) async fn accept_each<L: Listener, F: Future<Output = ()> + Send + 'static>(
+    listener: &L,
+    room: &Room,
+    tasks: &TaskTracker,
+    serve: impl Fn(L::Socket, Peer) -> F,
+) {
     let mut backoff = BACKOFF_MIN;
     loop {
         // Past the limit nothing is accepted until somebody leaves; the system's backlog holds the rest.
-        door.room.free().await;
+        room.free().await;
         match listener.accept().await {
             Ok((socket, peer)) => {
                 backoff = BACKOFF_MIN;
                 // Another listener may have let somebody in meanwhile.
-                let spot = door.room.take().await;
-                let terms = door.terms.borrow().clone();
-                door.tasks.spawn(async move {
-                    enter(socket, peer, terms).await;
+                let spot = room.take().await;
+                let served = serve(socket, peer);
+                tasks.spawn(async move {
+                    served.await;
                     drop(spot);
                 });
             }

@@ -54,7 +54,7 @@ impl Default for ConnectionLimits {
 
 /// The two words that end a daemon.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop {
+pub struct Stop {
     /// Accept nothing new; finish what is open.
     draining: CancellationToken,
     /// End what is still open.
@@ -65,13 +65,13 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// Says that nothing new is accepted and what is open is finished.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         self.said.store(true, Ordering::Release);
         self.draining.cancel();
     }
 
     /// Says that what is still open is ended.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.said.store(true, Ordering::Release);
         self.ending.cancel();
     }

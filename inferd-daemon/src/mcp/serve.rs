@@ -1,0 +1,116 @@
+//! A listener enters, its connections are served until the daemon stops.
+//!
+//! Invariants:
+//! - No failed accept ends the listener. Past the connections there may be none is accepted.
+//! - When this returns every connection and every session's service has ended.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::ServerHandler;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::http::{Door, McpConfig, Stall};
+use super::manager::Manager;
+use super::session::SessionStore;
+use crate::lifecycle::{Room, accept_each};
+use crate::service::Stop;
+
+/// How long a client may take for a request's head, and a connection be idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves MCP clients that come to `listener`, each session by a handler of its own, until `stop` is said: then calls
+/// that are open are finished, or ended with `stop`'s last word.
+///
+/// # Errors
+/// None at present: what goes wrong goes wrong for one connection.
+pub async fn serve<H: ServerHandler>(
+    listener: TcpListener,
+    config: McpConfig,
+    make_handler: impl Fn() -> H + Send + Sync + 'static,
+    sessions: SessionStore,
+    stop: Stop,
+) -> io::Result<()> {
+    let tasks = TaskTracker::new();
+    let ending = CancellationToken::new();
+    let draining = CancellationToken::new();
+    let manager = Arc::new(Manager::new(sessions.clone(), tasks.clone()));
+    let protocol = StreamableHttpServerConfig::default()
+        // Host and Origin are looked at before, and streams are written elsewhere.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_sse_retry(None)
+        .with_sse_keep_alive(Some(config.limits.heartbeat))
+        .with_max_request_body_bytes(config.limits.body_bytes_max)
+        .with_cancellation_token(ending.clone());
+    let service = StreamableHttpService::new(move || Ok(make_handler()), manager, protocol);
+    let door = Arc::new(Door::new(&config, service, draining.clone()));
+    let room = Room::new(config.limits.connections_max);
+    let sweeping = CancellationToken::new();
+    tasks.spawn({
+        let (sweeper, sweeping) = (sessions.sweeper(), sweeping.clone());
+        async move {
+            sweeping.run_until_cancelled(sweeper).await;
+        }
+    });
+    let connections = TaskTracker::new();
+    tokio::select! {
+        () = stop.draining() => {}
+        () = stop.ending() => {}
+        () = accept_each(&listener, &room, &connections, |socket, _| {
+            connection(socket, Arc::clone(&door), draining.clone(), ending.clone())
+        }) => {}
+    }
+    drop(listener);
+    draining.cancel();
+    connections.close();
+    tokio::select! {
+        () = connections.wait() => {}
+        () = stop.ending() => {}
+    }
+    ending.cancel();
+    sweeping.cancel();
+    sessions.end_all();
+    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+/// Serves one connection until it ends. Once `draining`, after the request that it is about.
+async fn connection<H: ServerHandler>(
+    socket: TcpStream,
+    door: Arc<Door<H>>,
+    draining: CancellationToken,
+    ending: CancellationToken,
+) {
+    let answer = service_fn(move |request| {
+        let door = Arc::clone(&door);
+        async move { Ok::<_, std::convert::Infallible>(door.answer(request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .serve_connection(TokioIo::new(Stall::new(socket)), answer);
+    tokio::pin!(served);
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        () = draining.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            match ending.run_until_cancelled(served).await {
+                Some(outcome) => outcome,
+                None => return,
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an MCP connection ended");
+    }
+}
