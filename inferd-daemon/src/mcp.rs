@@ -17,9 +17,11 @@ mod serve;
 pub mod session;
 mod tools;
 
+pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
 pub use manager::Hangup;
 pub use serve::serve;
 pub use session::{Principal, SessionStore};
+pub(crate) use tools::Tools;
 
 pub use crate::service::Stop;

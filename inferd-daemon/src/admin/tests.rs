@@ -29,8 +29,12 @@ impl Desk {
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
         };
-        let sockets = Sockets { local: "/run/inferd.sock".into(), tcp: Some(([127, 0, 0, 1], 47321).into()) };
-        self.admin.serving.set(Serving { service: Arc::new(service), sockets }).unwrap();
+        let sockets = Sockets {
+            local: "/run/inferd.sock".into(),
+            tcp: Some(([127, 0, 0, 1], 47321).into()),
+            mcp: None,
+        };
+        self.admin.serving.set(Serving { service: Arc::new(service), sockets, sessions: None }).unwrap();
     }
 
     fn visit(&self, pipe_bytes: usize) -> Visitor {

@@ -6,7 +6,7 @@ mod page;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Config, KeySource, ListenConfig};
+use super::{Config, KeySource, ListenConfig, McpConfig};
 use crate::lifecycle::Identity;
 use page::Page;
 
@@ -44,6 +44,8 @@ fn settings_onto(page: &mut Page, config: &Config) {
     page.whole("open_requests_max", config.limits.open_requests_max);
     page.seconds("idle_timeout_s", config.limits.idle_timeout);
 
+    mcp(page, &config.mcp);
+
     page.heading("[admission]");
     page.whole("active", config.admission.active);
     page.whole("queue_depth", config.admission.queue_depth);
@@ -80,6 +82,19 @@ fn listen(page: &mut Page, listen: &ListenConfig) {
         None => page.note("no tcp"),
     }
     key(page, listen.keys.as_ref(), "api_keys_file");
+}
+
+fn mcp(page: &mut Page, mcp: &McpConfig) {
+    page.heading("[mcp]");
+    match mcp.listen {
+        Some(listen) => page.text("listen", listen.to_string()),
+        None => page.note("no listen: MCP clients are not taken"),
+    }
+    match &*mcp.allowed_origins {
+        [] => page.note("no allowed_origins: only web pages of this machine may come"),
+        origins => page.line("allowed_origins", origins.to_vec()),
+    }
+    key(page, mcp.keys.as_ref(), "api_keys_file");
 }
 
 fn key(page: &mut Page, source: Option<&KeySource>, file_key: &str) {

@@ -31,7 +31,8 @@ pub(super) const LIMITS: Shape = Shape {
     keys: &["frame_bytes_max", "connections_max", "open_requests_max", "idle_timeout_s"],
 };
 
-pub(super) const MCP: Shape = Shape { heading: "[mcp]", keys: &["listen"] };
+pub(super) const MCP: Shape =
+    Shape { heading: "[mcp]", keys: &["listen", "allowed_origins", "api_key_env", "api_keys_file"] };
 
 pub(super) const ADMISSION: Shape = Shape {
     heading: "[admission]",

@@ -25,6 +25,7 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::events::Events;
@@ -39,7 +40,7 @@ pub(crate) use stall::Stall;
 const PATH: &str = "/mcp";
 
 /// Who comes without a key where none is asked for.
-const NOBODY: &str = "local";
+pub(crate) const NOBODY: &str = "local";
 
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
@@ -80,8 +81,8 @@ impl Default for Limits {
 
 /// What every request goes through.
 pub(crate) struct Door<H> {
-    origins: Origins,
-    keys: Option<Arc<Keys>>,
+    /// Whom it lets in now.
+    config: watch::Receiver<McpConfig>,
     limits: Limits,
     service: StreamableHttpService<H, Manager>,
     /// Ends streams that would never end.
@@ -90,23 +91,22 @@ pub(crate) struct Door<H> {
 
 impl<H: ServerHandler> Door<H> {
     pub(crate) fn new(
-        config: &McpConfig,
+        config: watch::Receiver<McpConfig>,
         service: StreamableHttpService<H, Manager>,
         draining: CancellationToken,
     ) -> Self {
-        Self {
-            origins: Origins::new(&config.allowed_origins, &config.allowed_hosts),
-            keys: config.keys.clone(),
-            limits: config.limits,
-            service,
-            draining,
-        }
+        let limits = config.borrow().limits;
+        Self { config, limits, service, draining }
     }
 
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
-        let origin = match self.origins.check(&head.uri, &head.headers) {
+        let (origins, keys) = {
+            let config = self.config.borrow();
+            (Origins::new(&config.allowed_origins, &config.allowed_hosts), config.keys.clone())
+        };
+        let origin = match origins.check(&head.uri, &head.headers) {
             Ok(origin) => origin,
             Err(refusal) => {
                 tracing::warn!(%refusal, "an MCP request was refused");
@@ -120,7 +120,7 @@ impl<H: ServerHandler> Door<H> {
         } else if preflight {
             answers::empty(StatusCode::NO_CONTENT)
         } else {
-            match self.who(&head.headers) {
+            match who(keys.as_deref(), &head.headers) {
                 Some(principal) => self.admitted(Request::from_parts(head, body), principal).await,
                 None => answers::unauthorized(),
             }
@@ -129,15 +129,6 @@ impl<H: ServerHandler> Door<H> {
             answers::allow(&mut answer, origin, asked.filter(|_| preflight));
         }
         answer
-    }
-
-    /// Whose request it is. `None`: it gave no valid key.
-    fn who(&self, headers: &HeaderMap) -> Option<Principal> {
-        let Some(keys) = &self.keys else { return Some(Principal::from(NOBODY)) };
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, key) = value.split_once(' ')?;
-        let name = keys.identify(key.trim())?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Principal::from(name))
     }
 
     async fn admitted(&self, request: Request<Incoming>, principal: Principal) -> Answer {
@@ -184,6 +175,15 @@ impl<H: ServerHandler> Door<H> {
             Outcome::AsIs | Outcome::Read(_) => answer,
         }
     }
+}
+
+/// Whose request it is. `None`: it gave no valid key.
+fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Option<Principal> {
+    let Some(keys) = keys else { return Some(Principal::from(NOBODY)) };
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    let name = keys.identify(key.trim())?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Principal::from(name))
 }
 
 /// Whether the answer is one of the protocol, rather than rmcp's own words.

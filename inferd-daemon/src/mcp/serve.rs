@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,14 +27,18 @@ use crate::service::Stop;
 /// How long a client may take for a request's head, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long what is said of calls that were ended may take to whoever does not read it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Serves MCP clients that come to `listener`, each session by a handler of its own, until `stop` is said: then calls
-/// that are open are finished, or ended with `stop`'s last word.
+/// that are open are finished, or ended with `stop`'s last word. Each request goes by what `config` says then; its
+/// limits are those of the start.
 ///
 /// # Errors
 /// None at present: what goes wrong goes wrong for one connection.
 pub async fn serve<H: ServerHandler>(
     listener: TcpListener,
-    config: McpConfig,
+    config: watch::Receiver<McpConfig>,
     make_handler: impl Fn() -> H + Send + Sync + 'static,
     sessions: SessionStore,
     stop: Stop,
@@ -41,18 +46,19 @@ pub async fn serve<H: ServerHandler>(
     let tasks = TaskTracker::new();
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
+    let limits = config.borrow().limits;
     let manager = Arc::new(Manager::new(sessions.clone(), tasks.clone()));
     let protocol = StreamableHttpServerConfig::default()
         // Host and Origin are looked at before, and streams are written elsewhere.
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_sse_retry(None)
-        .with_sse_keep_alive(Some(config.limits.heartbeat))
-        .with_max_request_body_bytes(config.limits.body_bytes_max)
+        .with_sse_keep_alive(Some(limits.heartbeat))
+        .with_max_request_body_bytes(limits.body_bytes_max)
         .with_cancellation_token(ending.clone());
     let service = StreamableHttpService::new(move || Ok(make_handler()), manager, protocol);
-    let door = Arc::new(Door::new(&config, service, draining.clone()));
-    let room = Room::new(config.limits.connections_max);
+    let door = Arc::new(Door::new(config, service, draining.clone()));
+    let room = Room::new(limits.connections_max);
     let sweeping = CancellationToken::new();
     tasks.spawn({
         let (sweeper, sweeping) = (sessions.sweeper(), sweeping.clone());
@@ -73,7 +79,10 @@ pub async fn serve<H: ServerHandler>(
     connections.close();
     tokio::select! {
         () = connections.wait() => {}
-        () = stop.ending() => {}
+        () = async {
+            stop.ending().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        } => {}
     }
     ending.cancel();
     sweeping.cancel();

@@ -1,5 +1,8 @@
 //! From nothing to a daemon that serves, in order: lock, admin socket, keys, backends, listeners.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use inferd_proto::AdminStatus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +18,7 @@ use crate::config::{Config, Source};
 use crate::endpoint::{LocalListener, bind_tcp, inherited};
 use crate::lifecycle::take_in;
 use crate::lock::Lock;
+use crate::mcp::{self, Handler, SessionStore};
 use crate::paths::Paths;
 use crate::service::Stop;
 use crate::service_manager::{self, Word};
@@ -44,15 +48,21 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     live.learn_models().await;
     live.keep_models_fresh();
 
-    let Bound { local, tcp, sockets } = bind(live.config(), &paths).await?;
+    let Bound { local, tcp, mcp, sockets } = bind(live.config(), &paths).await?;
     let door = live.door();
     let (listeners, connections) = (TaskTracker::new(), door.tasks.clone());
     if let Some(tcp) = tcp {
         listeners.spawn(take_in(tcp, door.clone()));
     }
     listeners.spawn(take_in(local, door));
+    let sessions = mcp.map(|mcp| {
+        let (desk, sessions) = (live.desk(connections.clone(), admin.started), SessionStore::new());
+        let handler = move || Handler::new(Arc::clone(&desk));
+        connections.spawn(mcp::serve(mcp, live.mcp(), handler, sessions.clone(), stop.clone()));
+        sessions
+    });
 
-    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone() });
+    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone(), sessions });
     admin.hub.publish(AdminStatus::Ready);
     service_manager::tell(Word::Ready);
     let stopped = admin_stop.clone();
@@ -68,6 +78,7 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
 struct Bound {
     local: LocalListener,
     tcp: Option<TcpListener>,
+    mcp: Option<TcpListener>,
     sockets: Sockets,
 }
 
@@ -80,15 +91,22 @@ async fn bind(config: &Config, paths: &Paths) -> Result<Bound, StartError> {
     };
     let tcp = match (inherited.tcp, config.listen.tcp) {
         (Some(tcp), _) => Some(tcp),
-        (None, Some(addr)) => {
-            let bound = bind_tcp(&addr.to_string()).await;
-            Some(bound.map_err(|source| StartError::Tcp { addr, source })?)
-        }
+        (None, Some(addr)) => Some(listen_on(addr).await?),
         (None, None) => None,
     };
+    let mcp = match config.mcp.listen {
+        Some(addr) => Some(listen_on(addr).await?),
+        None => None,
+    };
+    let addr_of = |listener: Option<&TcpListener>| listener.and_then(|listener| listener.local_addr().ok());
     let sockets = Sockets {
         local: local.path().unwrap_or(&paths.local).to_owned(),
-        tcp: tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()),
+        tcp: addr_of(tcp.as_ref()),
+        mcp: addr_of(mcp.as_ref()),
     };
-    Ok(Bound { local, tcp, sockets })
+    Ok(Bound { local, tcp, mcp, sockets })
+}
+
+async fn listen_on(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    bind_tcp(&addr.to_string()).await.map_err(|source| StartError::Tcp { addr, source })
 }

@@ -1,6 +1,7 @@
 //! What is to be served: a configuration enters; with it leave the backends it comes to, their keys, and what gate,
 //! lanes and connections go by.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use inferd_engine::Backend;
@@ -10,6 +11,7 @@ use crate::backends::Recipe;
 use crate::config::{BackendConfig, Config};
 use crate::discover::{self, Candidate};
 use crate::lifecycle::Terms;
+use crate::mcp;
 use crate::queue;
 use crate::router::LaneConfig;
 use crate::secrets::{SecretError, Secrets};
@@ -73,6 +75,22 @@ impl Wanted {
     pub(super) fn terms(&self, service: Service) -> Terms {
         let keys = self.secrets.clients.clone().map(Arc::new);
         Terms { service: Arc::new(service), keys, identity: self.config.admission.client }
+    }
+
+    /// Whom the MCP listener lets in.
+    pub(super) fn mcp(&self) -> mcp::McpConfig {
+        let listens = self.config.mcp.listen.map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified());
+        let host = listens.map(|ip| match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+        let connections_max = self.config.limits.connections_max;
+        mcp::McpConfig {
+            allowed_origins: self.config.mcp.allowed_origins.clone(),
+            allowed_hosts: host.into_iter().collect(),
+            keys: self.secrets.mcp_clients.clone().map(Arc::new),
+            limits: mcp::Limits { connections_max, ..mcp::Limits::default() },
+        }
     }
 
     pub(super) fn gate_limits(&self) -> queue::Limits {

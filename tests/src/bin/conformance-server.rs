@@ -7,6 +7,7 @@ use clap::Parser;
 use inferd_daemon::mcp::{McpConfig, SessionStore, Stop, serve};
 use inferd_tests::conformance::Fixtures;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Serves what the conformance suite looks for, until SIGINT.
 #[derive(Debug, Parser)]
@@ -23,8 +24,13 @@ async fn main() -> anyhow::Result<()> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     println!("http://{}/mcp", listener.local_addr()?);
     let (fixtures, stop) = (Fixtures::default(), Stop::default());
-    let served =
-        serve(listener, McpConfig::default(), move || fixtures.clone(), SessionStore::new(), stop.clone());
+    let served = serve(
+        listener,
+        watch::Sender::new(McpConfig::default()).subscribe(),
+        move || fixtures.clone(),
+        SessionStore::new(),
+        stop.clone(),
+    );
     tokio::pin!(served);
     tokio::select! {
         served = &mut served => return served.context("the listener ended"),

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hyper::http::request::Parts;
 use rmcp::model::Extensions;
 use rmcp::service::{RequestContext, RoleServer};
+use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 
 use super::log::Level;
+use crate::mcp::http::NOBODY;
+use crate::mcp::session::Principal;
 use crate::queue::{Admission, Client, ClientKey};
 use crate::service::Service;
 
@@ -30,7 +34,10 @@ impl Caller {
 }
 
 /// Sessions that have no better name.
-static SESSIONS: AtomicU64 = AtomicU64::new(0);
+static SESSIONS: AtomicU64 = AtomicU64::new(SESSIONLESS + 1);
+
+/// All who have neither a key nor a session.
+const SESSIONLESS: u64 = 0;
 
 /// What a session's requests count as where no key names their maker.
 #[derive(Debug)]
@@ -42,7 +49,18 @@ impl Identity {
     }
 
     /// The account of whoever made the request that these came with.
-    pub(super) fn client(&self, gate: &Admission, _extensions: &Extensions) -> Client {
-        gate.client(ClientKey::Session(self.0))
+    pub(super) fn client(&self, gate: &Admission, extensions: &Extensions) -> Client {
+        let head = extensions.get::<Parts>();
+        let principal = head.and_then(|head| head.extensions.get::<Principal>()).map(Principal::as_str);
+        let key = match (principal, head) {
+            (Some(name), _) if name != NOBODY => ClientKey::Key(name.to_owned()),
+            // Whoever has no session gets a handler for each request: they are one client, so that asking often wins
+            // nothing.
+            (_, Some(head)) if !head.headers.contains_key(HEADER_SESSION_ID) => {
+                ClientKey::Session(SESSIONLESS)
+            }
+            _ => ClientKey::Session(self.0),
+        };
+        gate.client(key)
     }
 }
