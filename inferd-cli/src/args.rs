@@ -61,6 +61,11 @@ pub(crate) enum Command {
     /// No request is lost. A configuration that cannot be used is refused whole, and the daemon keeps the one it has:
     /// exits with 5. Exits with 10 where none is running.
     Reload,
+    /// Speak the Model Context Protocol on standard input and output
+    ///
+    /// For MCP clients that launch programs: passes every message to the daemon's MCP listener and back, which has to be
+    /// on (inferd-daemon --mcp). With --connect tcp://host:port the listener is there. Exits with 10 where none is.
+    Mcp,
 }
 
 #[derive(Debug, Args)]
@@ -167,7 +172,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         insta::assert_snapshot!("help", cli.render_long_help());
-        for name in ["chat", "ask", "embed", "models", "status", "reload"] {
+        for name in ["chat", "ask", "embed", "models", "status", "reload", "mcp"] {
             let command = cli.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }
