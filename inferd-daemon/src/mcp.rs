@@ -12,6 +12,8 @@
 
 mod http;
 mod manager;
+#[cfg(test)]
+mod scripted;
 mod serve;
 pub mod session;
 

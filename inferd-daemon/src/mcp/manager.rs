@@ -248,6 +248,3 @@ impl SessionManager for Manager {
 fn as_event(message: &ServerJsonRpcMessage) -> Value {
     serde_json::to_value(message).expect("a message of the protocol is JSON")
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,17 +42,8 @@ pub async fn serve<H: ServerHandler>(
     let tasks = TaskTracker::new();
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
-    let manager = Arc::new(Manager::new(sessions.clone(), tasks.clone()));
-    let protocol = StreamableHttpServerConfig::default()
-        // Host and Origin are looked at before, and streams are written elsewhere.
-        .disable_allowed_hosts()
-        .disable_allowed_origins()
-        .with_sse_retry(None)
-        .with_sse_keep_alive(Some(config.limits.heartbeat))
-        .with_max_request_body_bytes(config.limits.body_bytes_max)
-        .with_cancellation_token(ending.clone());
-    let service = StreamableHttpService::new(move || Ok(make_handler()), manager, protocol);
-    let door = Arc::new(Door::new(&config, service, draining.clone()));
+    let manager = Manager::new(sessions.clone(), tasks.clone());
+    let door = Arc::new(door(&config, make_handler, manager, draining.clone(), ending.clone()));
     let room = Room::new(config.limits.connections_max);
     let sweeping = CancellationToken::new();
     tasks.spawn({
@@ -84,9 +76,29 @@ pub async fn serve<H: ServerHandler>(
     Ok(())
 }
 
+/// What stands between connections and handlers. Its streams end when `draining` and its sessions when `ending`.
+pub(super) fn door<H: ServerHandler>(
+    config: &McpConfig,
+    make_handler: impl Fn() -> H + Send + Sync + 'static,
+    manager: Manager,
+    draining: CancellationToken,
+    ending: CancellationToken,
+) -> Door<H> {
+    let protocol = StreamableHttpServerConfig::default()
+        // Host and Origin are looked at before, and streams are written elsewhere.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_sse_retry(None)
+        .with_sse_keep_alive(Some(config.limits.heartbeat))
+        .with_max_request_body_bytes(config.limits.body_bytes_max)
+        .with_cancellation_token(ending);
+    let service = StreamableHttpService::new(move || Ok(make_handler()), Arc::new(manager), protocol);
+    Door::new(config, service, draining)
+}
+
 /// Serves one connection until it ends. Once `draining`, after the request that it is about.
-async fn connection<H: ServerHandler>(
-    socket: TcpStream,
+pub(super) async fn connection<H: ServerHandler, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: S,
     door: Arc<Door<H>>,
     draining: CancellationToken,
     ending: CancellationToken,
@@ -114,3 +126,6 @@ async fn connection<H: ServerHandler>(
         tracing::debug!(%error, "an MCP connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;
