@@ -15,7 +15,7 @@ mod table;
 mod witness;
 
 pub use caller::{Caller, Door};
-pub(crate) use entry::{Asked, Entry};
+pub(crate) use entry::{Asked, Entry, millis_since_1970};
 pub use log::{Logged, Query, read};
 pub use row::{Kind, Outcome, Row};
 pub(crate) use table::{prune, write};
