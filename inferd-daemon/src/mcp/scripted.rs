@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::http::{Door, McpConfig};
-use super::manager::{Hangup, Manager};
+use super::manager::Hangup;
 use super::serve::{connection, door};
 use super::session::SessionStore;
 pub(super) use client::{Client, initialize, post};
@@ -98,12 +98,16 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(config: &McpConfig) -> Self {
-        let (sessions, tasks) = (SessionStore::new(), TaskTracker::new());
+        Self::of(config, SessionStore::new())
+    }
+
+    pub(super) fn of(config: &McpConfig, sessions: SessionStore) -> Self {
+        let tasks = TaskTracker::new();
         let (draining, ending) = (CancellationToken::new(), CancellationToken::new());
         let handler = Scripted::default();
         let (gate, cancelled) = (Arc::clone(&handler.gate), Arc::clone(&handler.cancelled));
-        let manager = Manager::new(sessions.clone(), tasks.clone());
-        let door = door(config, move || handler.clone(), manager, draining.clone(), ending.clone());
+        let made = move || handler.clone();
+        let door = door(config, made, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
         Self { sessions, gate, cancelled, draining, ending, tasks, door: Arc::new(door) }
     }
 

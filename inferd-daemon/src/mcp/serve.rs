@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::http::{Door, McpConfig, Stall};
 use super::manager::Manager;
+use super::manager::restore::Recall;
 use super::session::SessionStore;
 use crate::lifecycle::{Room, accept_each};
 use crate::service::Stop;
@@ -42,16 +44,16 @@ pub async fn serve<H: ServerHandler>(
     let tasks = TaskTracker::new();
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
-    let manager = Manager::new(sessions.clone(), tasks.clone());
-    let door = Arc::new(door(&config, make_handler, manager, draining.clone(), ending.clone()));
+    let door = door(&config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+    let door = Arc::new(door);
     let room = Room::new(config.limits.connections_max);
-    let sweeping = CancellationToken::new();
-    tasks.spawn({
-        let (sweeper, sweeping) = (sessions.sweeper(), sweeping.clone());
-        async move {
-            sweeping.run_until_cancelled(sweeper).await;
-        }
-    });
+    let kept = CancellationToken::new();
+    for task in [sessions.sweeper().boxed(), sessions.keeper().boxed()] {
+        let kept = kept.clone();
+        tasks.spawn(async move {
+            kept.run_until_cancelled(task).await;
+        });
+    }
     let connections = TaskTracker::new();
     tokio::select! {
         () = stop.draining() => {}
@@ -67,9 +69,10 @@ pub async fn serve<H: ServerHandler>(
         () = connections.wait() => {}
         () = stop.ending() => {}
     }
+    // Before their services end, which would end them for good.
+    sessions.close().await;
     ending.cancel();
-    sweeping.cancel();
-    sessions.end_all();
+    kept.cancel();
     connections.wait().await;
     tasks.close();
     tasks.wait().await;
@@ -80,11 +83,12 @@ pub async fn serve<H: ServerHandler>(
 pub(super) fn door<H: ServerHandler>(
     config: &McpConfig,
     make_handler: impl Fn() -> H + Send + Sync + 'static,
-    manager: Manager,
+    sessions: SessionStore,
+    tasks: TaskTracker,
     draining: CancellationToken,
     ending: CancellationToken,
 ) -> Door<H> {
-    let protocol = StreamableHttpServerConfig::default()
+    let mut protocol = StreamableHttpServerConfig::default()
         // Host and Origin are looked at before, and streams are written elsewhere.
         .disable_allowed_hosts()
         .disable_allowed_origins()
@@ -92,6 +96,8 @@ pub(super) fn door<H: ServerHandler>(
         .with_sse_keep_alive(Some(config.limits.heartbeat))
         .with_max_request_body_bytes(config.limits.body_bytes_max)
         .with_cancellation_token(ending);
+    protocol.session_store = Some(Arc::new(Recall(sessions.clone())));
+    let manager = Manager::new(sessions, tasks);
     let service = StreamableHttpService::new(move || Ok(make_handler()), Arc::new(manager), protocol);
     Door::new(config, service, draining)
 }

@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant};
 use super::*;
 use crate::mcp::scripted::{Rig, initialize, post};
 
+mod restarts;
 mod streams;
 
 fn delete(head: &str) -> String {

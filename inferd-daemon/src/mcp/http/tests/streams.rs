@@ -7,12 +7,12 @@ use crate::mcp::scripted::{Client, call};
 
 type Io = Client<tokio::io::DuplexStream>;
 
-fn resume(head: &str, last: &str) -> String {
+pub(super) fn resume(head: &str, last: &str) -> String {
     get(&format!("{head}last-event-id: {last}\r\n"))
 }
 
 /// Opens a stream and reads its head; what a GET says first is read too.
-async fn open(rig: &Rig, request: &str) -> Io {
+pub(super) async fn open(rig: &Rig, request: &str) -> Io {
     let mut client = rig.connect();
     client.send(request).await;
     assert_eq!(client.head().await.status, 200);
@@ -193,8 +193,8 @@ async fn a_draining_daemon_answers_the_calls_that_are_open_and_ends_what_would_n
     rig.gate.add_permits(1);
     assert_eq!(waiting.event().await.unwrap().json()["id"], json!(1));
     assert_eq!(waiting.event().await, None);
+    rig.sessions.close().await;
     rig.ending.cancel();
-    rig.sessions.end_all();
     rig.tasks.close();
     rig.tasks.wait().await;
 }
