@@ -1,13 +1,14 @@
 //! The async client of protocol v1.
 //!
 //! A [`Request`] enters; an [`Answer`] leaves, a stream of its frames. Texts enter, and their vectors leave in one piece
-//! ([`Client::embed`]). Any number of requests may be open at once on the one
-//! connection a client holds, told apart by id. The connection is dialled again when the next request finds it broken.
+//! ([`Client::embed`]). Any number of requests may be open at once on the one connection a client holds, told apart by
+//! id. The connection is dialled again when the next request finds it broken.
 //!
 //! Invariants:
 //! - A request is never sent twice: once it was handed to a connection, its answer ends with that connection.
 //! - Dropping an unfinished [`Answer`], or the wait for vectors, ends its request at the daemon.
-//! - Memory is bounded: [`ANSWER_BYTES_MAX`] of unread frames an answer, [`MAX_FRAME_BYTES`] of unsent requests.
+//! - Memory is bounded: [`ANSWER_BYTES_MAX`] of unread frames an answer, one frame of vectors a request for them,
+//!   [`MAX_FRAME_BYTES`] of unsent requests.
 //!
 //! An answer that is not read holds its frames up to [`ANSWER_BYTES_MAX`]. Past that the connection is read no
 //! further until that answer is read or dropped: the daemon feels the back-pressure, and so do the other answers of
@@ -15,6 +16,7 @@
 
 mod address;
 mod answer;
+mod asker;
 mod connection;
 mod dial;
 mod error;
@@ -30,12 +32,12 @@ use tokio::sync::{Mutex, oneshot};
 
 pub use address::{Address, AddressError};
 pub use answer::Answer;
+pub use asker::ANSWER_BYTES_MAX;
 pub use dial::Key;
 pub(crate) use dial::local;
 pub(crate) use error::is_absence;
 pub use error::{Broken, ClientError, Refusal};
 pub(crate) use lines::LineReader;
-pub use open::ANSWER_BYTES_MAX;
 
 use connection::Connection;
 use dial::Dial;

@@ -14,7 +14,7 @@ from anthropic.types import (
 )
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
 from strict_types import adapter
-from wire import KEY, SHORT_TOKENS, Refusal, check, echo, pieces, read, take_extensions
+from wire import KEY, SHORT_TOKENS, THINKER, Refusal, check, echo, pieces, read, take_extensions
 
 WHOLE = adapter(MessageCreateParamsNonStreaming)
 STREAMED = adapter(MessageCreateParamsStreaming)
@@ -22,8 +22,6 @@ STREAMED = adapter(MessageCreateParamsStreaming)
 FIRST_VERSION, SECOND_VERSION = "2023-06-01", "2026-10-21"
 FIRST_VERSIONS_OWN = {"temperature": (int, float), "top_p": (int, float), "top_k": (int,)}
 TEMPERATURE_MAX = 1
-# The model of this name thinks aloud.
-THINKER = "thinker"
 
 
 def messages(headers, body):

@@ -1,4 +1,4 @@
-"""A model server made of two vendors' client libraries; prints its base URL when it answers.
+"""A model server made of three vendors' client libraries; prints its base URL when it answers.
 
 usage: client_types.py [PORT]     without PORT a free one is taken
 
@@ -10,6 +10,7 @@ the arguments of the tool it calls, are the request itself: `{"request": …}`.
 import sys
 
 import anthropic_types
+import ollama_types
 import openai_types
 from announcing import serve
 from starlette.applications import Starlette
@@ -18,8 +19,12 @@ from starlette.routing import Route
 from wire import Refusal
 
 
-def endpoint(answer):
-    """Has `answer` make of a request's headers and body what is sent back."""
+EVENTS = "text/event-stream"
+LINES = "application/x-ndjson"
+
+
+def endpoint(answer, streamed=EVENTS):
+    """Has `answer` make of a request's headers and body what is sent back: in one piece, or else `streamed`."""
 
     async def respond(request):
         try:
@@ -30,13 +35,13 @@ def endpoint(answer):
             return JSONResponse({"type": "error", "error": error}, refusal.status)
         if isinstance(answered, str):
             return Response(answered, media_type="application/json")
-        return StreamingResponse(answered, media_type="text/event-stream")
+        return StreamingResponse(answered, media_type=streamed)
 
     return respond
 
 
 def models(headers, body):
-    """Both vendors have their list at the same path."""
+    """Two of the vendors have their list at the same path."""
     side = anthropic_types if "anthropic-version" in headers else openai_types
     return side.models(headers, body)
 
@@ -46,6 +51,9 @@ ROUTES = [
     Route("/v1/embeddings", endpoint(openai_types.embeddings), methods=["POST"]),
     Route("/v1/messages", endpoint(anthropic_types.messages), methods=["POST"]),
     Route("/v1/models", endpoint(models)),
+    Route("/api/chat", endpoint(ollama_types.chat, LINES), methods=["POST"]),
+    Route("/api/embed", endpoint(ollama_types.embed), methods=["POST"]),
+    Route("/api/tags", endpoint(ollama_types.tags)),
 ]
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsStreaming,
 )
 from strict_types import adapter
-from wire import KEY, SHORT_TOKENS, Refusal, check, echo, pieces, read, take_extensions
+from wire import KEY, SHORT_TOKENS, THINKER, Refusal, check, echo, pieces, read, take_extensions
 
 WHOLE = adapter(CompletionCreateParamsNonStreaming)
 STREAMED = adapter(CompletionCreateParamsStreaming)
 EMBEDDING = adapter(EmbeddingCreateParams)
 # Taken by most servers of this API, though not by OpenAI's.
 EXTENSIONS = {"top_k": (int,), "grammar": (str,)}
-# The model of this name tells its reasoning as most such servers do; the library has no type for it.
-THINKER = "thinker"
 COMMON = {"id": "chatcmpl-1", "created": 1}
 
 
@@ -36,6 +34,7 @@ def chat(headers, body):
     if calls:
         message["tool_calls"] = calls
     if request["model"] == THINKER:
+        # As most servers of this API tell it: the library has no type for it.
         message["reasoning_content"] = "hm, wörds"
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     completion = ChatCompletion(

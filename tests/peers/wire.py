@@ -1,10 +1,12 @@
-"""What both vendors' sides need: a body to read, a text to send in pieces, a refusal."""
+"""What all vendors' sides need: a body to read, a text to send in pieces, a refusal."""
 
 import json
 
 import pydantic
 
 KEY = "a-key-of-no-worth"
+# The model of this name thinks aloud.
+THINKER = "thinker"
 # Short enough that characters and words are cut.
 PIECE_CHARS = 7
 # Below so many tokens an answer ends for its length, one character a token.

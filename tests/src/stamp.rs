@@ -15,8 +15,10 @@ pub fn http_date(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, second) = (seconds / DAY_S, seconds % DAY_S);
     let (year, month, day) = civil(days);
-    let weekday = WEEKDAYS[(days % 7) as usize];
-    let month = MONTHS[month as usize - 1];
+    let named = |names: &[&'static str], number: u64| {
+        usize::try_from(number).ok().map(|at| names[at]).unwrap_or_default()
+    };
+    let (weekday, month) = (named(&WEEKDAYS, days % 7), named(&MONTHS, month - 1));
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
 }
@@ -54,7 +56,10 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 
 /// The date that is so many days after the first of 1970.
 fn civil(since: u64) -> (u64, u64, u64) {
-    let year = (1970..).take_while(|&year| days(year, 1, 1) <= since).last().unwrap_or(1970);
+    let mut year = 1970;
+    while days(year + 1, 1, 1) <= since {
+        year += 1;
+    }
     let month = (1..=12).rev().find(|&month| days(year, month, 1) <= since).unwrap_or(1);
     (year, month, since - days(year, month, 1) + 1)
 }

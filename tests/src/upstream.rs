@@ -44,7 +44,7 @@ pub struct Seen {
 /// A running upstream. Dropping it closes its socket and all connections.
 pub struct Upstream {
     address: SocketAddr,
-    /// Bound and never listening: nobody else gets the address while the server is down.
+    /// Bound and never listening, so that nobody else gets the address while the server is down.
     _address: TcpSocket,
     script: Arc<Script>,
     seen: Arc<watch::Sender<Seen>>,
@@ -74,7 +74,7 @@ impl Upstream {
     /// # Errors
     /// When loopback has no free port.
     pub async fn start(script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        Self::bind(([127, 0, 0, 1], 0).into(), script)
+        Self::bind(([127, 0, 0, 1], 0).into(), script).await
     }
 
     /// An upstream at a certain address, which answers every request alike.
@@ -82,18 +82,20 @@ impl Upstream {
     /// # Errors
     /// When the address is taken.
     pub async fn at(address: SocketAddr, answer: Answer) -> Result<Self> {
-        Self::bind(address, move |_, _| answer.clone())
+        Self::bind(address, move |_, _| answer.clone()).await
     }
 
-    fn bind(
+    async fn bind(
         address: SocketAddr,
         script: impl Fn(usize, &Value) -> Answer + Send + Sync + 'static,
     ) -> Result<Self> {
-        let held = bound(address)?;
+        let held = TcpSocket::new_v4()?;
+        held.set_reuseaddr(true)?;
+        held.bind(address)?;
         let seen = Arc::new(watch::Sender::new(Seen::default()));
         let address = held.local_addr()?;
         let mut upstream = Self { address, _address: held, script: Arc::new(script), seen, life: None };
-        upstream.come_back()?;
+        upstream.come_back().await?;
         Ok(upstream)
     }
 
@@ -109,9 +111,9 @@ impl Upstream {
     ///
     /// # Errors
     /// When the system does not let it.
-    pub fn come_back(&mut self) -> Result<()> {
+    pub async fn come_back(&mut self) -> Result<()> {
         if self.life.is_none() {
-            let listener = bound(self.address)?.listen(1024)?;
+            let listener = TcpListener::bind(self.address).await?;
             let (up, life) = watch::channel(());
             let mut tasks = JoinSet::new();
             tasks.spawn(accept(listener, Arc::clone(&self.script), Arc::clone(&self.seen), life));
@@ -156,13 +158,6 @@ impl std::fmt::Debug for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Upstream").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
 }
 
 async fn accept(

@@ -8,8 +8,8 @@ use futures_util::Stream;
 use inferd_proto::Response;
 use tokio::sync::mpsc;
 
+use super::asker::Held;
 use super::connection::Connection;
-use super::open::Held;
 use super::{Broken, ClientError};
 
 /// The answer to one request: a stream of its frames that ends after the terminal one, or after an error where the

@@ -7,26 +7,18 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use inferd_proto::{DaemonFrame, Embeddings, ErrorCode, Hello, MAX_FRAME_BYTES, Response};
 use serde::Serialize;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::{Broken, ClientError, Refusal};
-
-/// What an answer holds of frames nobody has read yet, in bytes; see the [module](super) for what follows then.
-pub const ANSWER_BYTES_MAX: u32 = 1 << 20;
-
-/// What a held frame costs beside its line, in bytes.
-const FRAME_BYTES_MIN: u32 = 128;
+use super::asker::{Asker, Held, Told, inbox, no_vectors};
+use super::{Broken, ClientError};
 
 /// Unsent requests, in bytes: one of the largest, or many small ones.
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB and a newline fit")]
 const UNSENT_BYTES_MAX: u32 = MAX_FRAME_BYTES as u32 + 1;
-
-/// A frame, and the room it takes until it is read or dropped.
-pub(super) type Held = (Response, OwnedSemaphorePermit);
 
 pub(super) struct Open {
     state: Mutex<State>,
@@ -34,9 +26,6 @@ pub(super) struct Open {
     /// Room for unsent requests; closed once broken.
     unsent_room: Semaphore,
 }
-
-/// Who waits for a single frame.
-type Told<T> = oneshot::Sender<Result<T, ClientError>>;
 
 #[derive(Default)]
 struct State {
@@ -46,21 +35,6 @@ struct State {
     /// The last error frame that named no request.
     last_words: Option<Broken>,
     broken: Option<Broken>,
-}
-
-/// Whoever made a request.
-enum Asker {
-    /// Reads an answer.
-    Reads(Inbox),
-    /// Waits for vectors.
-    Waits(Told<Embeddings>),
-}
-
-/// The writing end of an answer.
-#[derive(Clone)]
-struct Inbox {
-    held: mpsc::Sender<Held>,
-    room: Arc<Semaphore>,
 }
 
 /// Lines to write, and how much of the room they take.
@@ -180,12 +154,7 @@ impl Open {
             Some(Asker::Waits(told)) => return drop(told.send(Err(no_vectors(response)))),
             None => return,
         };
-        let cost =
-            u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(FRAME_BYTES_MIN).min(ANSWER_BYTES_MAX);
-        // Dropping an answer drops what it holds, so that this waits no longer and its frames go nowhere.
-        if let Ok(room) = inbox.room.acquire_many_owned(cost).await {
-            inbox.held.try_send((response, room)).ok();
-        }
+        inbox.hold(response, bytes).await;
     }
 
     /// Ends everything that is open.
@@ -262,22 +231,4 @@ impl State {
     fn accepting(&self) -> Result<(), Broken> {
         self.broken.clone().map_or(Ok(()), Err)
     }
-}
-
-/// What a terminal frame means to who waits for vectors.
-fn no_vectors(response: Response) -> ClientError {
-    match response {
-        Response::Error { code, message, retry_after_ms, queue, .. } => {
-            ClientError::Refused(Box::new(Refusal { code, message, retry_after_ms, queue }))
-        }
-        Response::Done { .. } | Response::Token { .. } | Response::Status { .. } => {
-            ClientError::Broken(Broken::NotProtocol("texts were answered without vectors".to_owned()))
-        }
-    }
-}
-
-fn inbox() -> (Inbox, mpsc::Receiver<Held>) {
-    // The room runs out first: the channel is never full.
-    let (held, frames) = mpsc::channel((ANSWER_BYTES_MAX / FRAME_BYTES_MIN) as usize);
-    (Inbox { held, room: Arc::new(Semaphore::new(ANSWER_BYTES_MAX as usize)) }, frames)
 }

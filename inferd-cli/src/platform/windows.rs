@@ -20,7 +20,7 @@ impl TerminalState {
 
 /// Never resolves: nothing here asks for it.
 pub(crate) async fn terminated() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Makes `path` and what leads there; it is its user's own as everything under the profile is.

@@ -53,12 +53,12 @@ impl Tokens {
         let usage = frame.usage();
         let Frame { content, stop_reason, model, tool_calls, .. } = frame;
         let done = match stop_reason {
-            Some(stop_reason @ (StopReason::End | StopReason::Length | StopReason::ToolCalls)) => {
-                TokenEvent::Done { stop_reason, usage, tool_calls, model }
-            }
             // Nobody here cancels but by hanging up.
-            Some(StopReason::Cancelled) => return Ok(Err(broke_off("cancelled by the other daemon"))),
-            Some(StopReason::Error) => return Ok(Err(broke_off("the generation failed over there"))),
+            Some(StopReason::Cancelled) => {
+                let why = "the answer was cut short: cancelled by the other daemon";
+                return Ok(Err(GenerateError::Unavailable(why.to_owned())));
+            }
+            Some(stop_reason) => TokenEvent::Done { stop_reason, usage, tool_calls, model },
             None => return Err(Broken::Garbled("a `done` frame without `stop_reason` came".to_owned())),
         };
         if self.spoke || content.is_empty() {
@@ -67,10 +67,6 @@ impl Tokens {
         self.done = Some(done);
         Ok(Ok(TokenEvent::Token(content.into_owned())))
     }
-}
-
-fn broke_off(why: &str) -> GenerateError {
-    GenerateError::Unavailable(format!("the answer was cut short: {why}"))
 }
 
 pub(super) struct Generation {

@@ -36,21 +36,16 @@ async fn reasoning_tools_usage_and_model_come_back() {
 }
 
 #[tokio::test]
-async fn why_it_ended_is_passed_on_where_it_ended_well() {
-    for (reason, expected) in [("end", StopReason::End), ("length", StopReason::Length)] {
-        assert_eq!(
-            events(vec![token("a"), done_for(reason, "a")]).await,
-            [said("a"), ended(expected)],
-            "{reason}"
-        );
+async fn why_it_ended_is_passed_on_and_an_end_that_nobody_here_asked_for_is_a_failure() {
+    for (reason, expected) in
+        [("end", StopReason::End), ("length", StopReason::Length), ("error", StopReason::Error)]
+    {
+        let events = events(vec![token("a"), done_for(reason, "a")]).await;
+        assert_eq!(events, [said("a"), ended(expected)], "{reason}");
     }
-    for (reason, says) in [
-        ("cancelled", "the answer was cut short: cancelled by the other daemon"),
-        ("error", "the answer was cut short: the generation failed over there"),
-    ] {
-        let failed = TokenEvent::Failed(GenerateError::Unavailable(says.into()));
-        assert_eq!(events(vec![token("a"), done_for(reason, "a")]).await, [said("a"), failed]);
-    }
+    let why = "the answer was cut short: cancelled by the other daemon".to_owned();
+    let failed = TokenEvent::Failed(GenerateError::Unavailable(why));
+    assert_eq!(events(vec![token("a"), done_for("cancelled", "a")]).await, [said("a"), failed]);
 }
 
 #[tokio::test]

@@ -98,7 +98,6 @@ struct Crowd<'a> {
     requests: Requests,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
-    open: usize,
     answers: usize,
     pieces: usize,
     latencies: Vec<Duration>,
@@ -110,6 +109,8 @@ struct Connection {
     rest: Vec<u8>,
     /// and before it as much of the lines seen as the end of an answer may have begun with.
     seen: usize,
+    /// Requests without an answer.
+    open: usize,
     sent: Instant,
 }
 
@@ -121,10 +122,10 @@ impl<'a> Crowd<'a> {
         for index in 0..load.connections {
             let fd = load.address.dial()?;
             epoll::add(&epoll, &fd, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-            connections.push(Connection { fd, rest: Vec::new(), seen: 0, sent: Instant::now() });
+            connections.push(Connection { fd, rest: Vec::new(), seen: 0, open: 0, sent: Instant::now() });
         }
         for connection in &mut connections {
-            connection.send(requests.take(load.pipelined))?;
+            connection.send(&mut requests, load.pipelined)?;
         }
         Ok(Self {
             load,
@@ -135,7 +136,6 @@ impl<'a> Crowd<'a> {
             requests,
             connections,
             buffer: vec![0; READ_BYTES],
-            open: load.connections * load.pipelined,
             answers: 0,
             pieces: 0,
             latencies: Vec::new(),
@@ -152,7 +152,7 @@ impl<'a> Crowd<'a> {
 
     /// Waits for what is open, and holds all that came to what was due.
     fn finish(&mut self) -> Result<()> {
-        while self.open > 0 {
+        while self.open() > 0 {
             self.turn(false)?;
         }
         let (answers, pieces) = (self.answers, self.pieces);
@@ -168,14 +168,19 @@ impl<'a> Crowd<'a> {
         self.events.clear();
         epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&STALLED))?;
         if self.events.is_empty() {
-            bail!("stalled with {} requests open; the last bytes are {:?}", self.open, self.last_bytes());
+            bail!("stalled with {} requests open; the last bytes are {:?}", self.open(), self.last_bytes());
         }
         for event in &self.events {
             let connection = &mut self.connections[usize::try_from(event.data.u64())?];
             let kept = connection.rest.len();
             self.buffer[..kept].copy_from_slice(&connection.rest);
             let came = read(&connection.fd, &mut self.buffer[kept..])?;
-            ensure!(came > 0, "the connection was closed");
+            if came == 0 {
+                ensure!(connection.open == 0, "a connection was closed that was to answer");
+                // A server may be tired of one that waits for others to finish.
+                epoll::delete(&self.epoll, &connection.fd)?;
+                continue;
+            }
             let bytes = &self.buffer[..kept + came];
             let whole = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
             let answers = self.end.find_iter(&bytes[..whole]).count();
@@ -186,16 +191,19 @@ impl<'a> Crowd<'a> {
             connection.rest.extend_from_slice(&bytes[from..]);
 
             self.answers += answers;
-            self.open -= answers;
+            connection.open -= answers;
             if answers > 0 && self.load.pipelined == 1 {
                 self.latencies.push(connection.sent.elapsed());
             }
             if answers > 0 && again {
-                connection.send(self.requests.take(answers))?;
-                self.open += answers;
+                connection.send(&mut self.requests, answers)?;
             }
         }
         Ok(())
+    }
+
+    fn open(&self) -> usize {
+        self.connections.iter().map(|connection| connection.open).sum()
     }
 
     fn last_bytes(&self) -> String {
@@ -204,8 +212,10 @@ impl<'a> Crowd<'a> {
 }
 
 impl Connection {
-    fn send(&mut self, requests: &[u8]) -> Result<()> {
+    fn send(&mut self, requests: &mut Requests, count: usize) -> Result<()> {
+        let requests = requests.take(count);
         self.sent = Instant::now();
+        self.open += count;
         ensure!(write(&self.fd, requests)? == requests.len(), "a request does not fit the socket's buffer");
         Ok(())
     }

@@ -2,8 +2,10 @@
 //! libraries. `tests/run` starts them and says where they are.
 #![cfg(unix)]
 
+mod anthropic_types;
 mod llama;
 mod llama_contract;
+mod ollama_types;
 mod openai_types;
 mod relay;
 mod types;

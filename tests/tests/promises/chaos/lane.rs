@@ -59,7 +59,7 @@ impl Lane {
         }
         match phase {
             Phase::Down => self.upstream.go_down().await,
-            _ => self.upstream.come_back()?,
+            _ => self.upstream.come_back().await?,
         }
         Ok(())
     }
