@@ -108,7 +108,7 @@ impl Router {
             self.budget().deposit();
         }
         let using = match self.lanes.pick(need, &[], now).await {
-            Err(RouteError::ModelNotFound(_)) if self.look_for_news().await => {
+            Err(RouteError::ModelNotFound(_)) if Box::pin(self.look_for_news()).await => {
                 self.lanes.pick(need, &[], Instant::now()).await?
             }
             picked => picked?,

@@ -16,8 +16,8 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper::Uri;
-use hyper::header::{HeaderName, HeaderValue};
+use http::Uri;
+use http::header::{HeaderName, HeaderValue};
 use inferd_proto::Resolved;
 
 use crate::http::Answer;

@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 client for engines: a request goes out, a status, headers and a body of chunks come back.
 //!
-//! There is no task behind a connection. Hyper's driver belongs to the [`Body`] being read and is polled in the
-//! same task, so a chunk costs no wake-up across tasks, and dropping the body closes the socket there and then.
+//! There is no task behind a connection: it belongs to the [`Body`] being read and is read in the same task, so a chunk
+//! costs no wake-up across tasks, and dropping the body closes the socket there and then. Chunks that arrive together
+//! are lent as one.
 //!
 //! Invariants:
 //! - Redirects are never followed and proxies never used: a key goes to the configured host or nowhere.
@@ -9,8 +10,13 @@
 //! - No text made here holds a key; what a server said passes a [`Redactor`] before anybody sees it.
 
 mod body;
+mod chunked;
 mod client;
 mod connect;
+mod framing;
+mod head;
+#[cfg(feature = "testing")]
+mod heard;
 mod link;
 mod origin;
 mod redact;
@@ -22,16 +28,19 @@ mod tls;
 pub(crate) use body::Body;
 pub(crate) use client::{Answer, Ask, Client};
 pub(crate) use connect::tcp;
+#[cfg(feature = "testing")]
+pub(crate) use heard::heard;
 pub use origin::BadUrl;
 pub(crate) use origin::Origin;
 pub(crate) use redact::Redactor;
 pub(crate) use refusal::{blame, refusal};
 pub(crate) use sse::{EVENT_BYTES_MAX, Event, EventTooLong, Sse};
 
-use std::error::Error;
 use std::io;
 
 use crate::GenerateError;
+use chunked::BadChunk;
+use head::BadHead;
 
 /// An exchange that failed before or beside what the server said.
 #[derive(Debug, thiserror::Error)]
@@ -58,25 +67,29 @@ impl From<HttpError> for GenerateError {
     }
 }
 
-impl From<hyper::Error> for HttpError {
-    fn from(error: hyper::Error) -> Self {
-        Self::Broken(if error.is_incomplete_message() {
-            "closed by the server".to_owned()
-        } else if error.is_parse() {
-            "the server does not speak HTTP/1.1".to_owned()
-        } else {
-            root_cause(&error)
-        })
+impl HttpError {
+    /// The connection ended where more was due.
+    fn closed() -> Self {
+        Self::Broken("closed by the server".to_owned())
     }
 }
 
-/// The deepest cause, where it is an I/O error by its kind alone: `connection reset`.
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+impl From<io::Error> for HttpError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(io_reason(&error))
     }
-    cause.downcast_ref().map_or_else(|| cause.to_string(), io_reason)
+}
+
+impl From<BadHead> for HttpError {
+    fn from(error: BadHead) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<BadChunk> for HttpError {
+    fn from(error: BadChunk) -> Self {
+        Self::Broken(error.to_string())
+    }
 }
 
 /// An I/O error by its kind, or in its own words where the kind says nothing.

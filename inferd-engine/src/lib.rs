@@ -22,6 +22,6 @@ mod remote;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use self::http::BadUrl;
 pub use backend::{Backend, Blame, Capabilities, Embedded, GenerateError, TokenEvent, TokenStream};
-pub use http::BadUrl;
 pub use remote::{RemoteConfig, RemoteError};

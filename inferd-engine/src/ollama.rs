@@ -16,8 +16,8 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper::Uri;
-use hyper::header::AUTHORIZATION;
+use http::Uri;
+use http::header::AUTHORIZATION;
 use inferd_proto::{EmbedRequest, Resolved};
 
 use crate::http::Answer;

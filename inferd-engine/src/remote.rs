@@ -33,8 +33,8 @@ pub(crate) use vectors::{VECTORS_BYTES_MAX, checked};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri};
 use inferd_proto::Resolved;
 use secrecy::ExposeSecret;
 use serde::Serialize;

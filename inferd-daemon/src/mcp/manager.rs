@@ -26,7 +26,8 @@ use rmcp::ErrorData;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, GetExtensions, JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
 };
-use rmcp::transport::streamable_http_server::session::{RestoreOutcome, ServerSseMessage, SessionId as WireId, SessionManager,
+use rmcp::transport::streamable_http_server::session::{
+    RestoreOutcome, ServerSseMessage, SessionId as WireId, SessionManager,
 };
 use serde::Serialize;
 use serde_json::Value;

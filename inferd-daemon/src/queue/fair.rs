@@ -78,11 +78,17 @@ impl<T> Line<T> {
         (band, self.account.counter(), waiter.ticket)
     }
 
-    /// Its waiters in the order they will leave, each with the rank it will have by then and what it is charged.
-    fn outlook(&self, now: Instant, ageing: Duration) -> Vec<(Rank, u64)> {
-        let ranked = self.bands.iter().enumerate().flat_map(|(band, waiters)| {
-            waiters.iter().map(move |waiter| (self.rank(band, waiter, now, ageing), waiter.cost))
-        });
+    /// Those of its waiters that `go` in the order they will leave, each with the rank it will have by then and what it is
+    /// charged.
+    fn outlook(&self, now: Instant, ageing: Duration, go: &mut impl FnMut(&T) -> bool) -> Vec<(Rank, u64)> {
+        let ranked = self
+            .bands
+            .iter()
+            .enumerate()
+            .flat_map(|(band, waiters)| waiters.iter().map(move |waiter| (band, waiter)));
+        let ranked = ranked
+            .filter(|(_, waiter)| go(&waiter.payload))
+            .map(|(band, waiter)| (self.rank(band, waiter, now, ageing), waiter.cost));
         let mut outlook: Vec<_> = ranked.collect();
         outlook.sort_unstable();
         let mut charged = 0;
@@ -187,31 +193,33 @@ impl<T> FairQueue<T> {
         now: Instant,
         ageing: Duration,
     ) -> Option<usize> {
-        let outlook = self.lines[self.line_of(account)?].outlook(now, ageing);
+        let mut all = |_: &T| true;
+        let outlook = self.lines[self.line_of(account)?].outlook(now, ageing, &mut all);
         let (own, _) = outlook.into_iter().find(|&((_, _, ticket), _)| ticket == spot.ticket)?;
-        Some(self.up_to(own, now, ageing))
+        Some(self.up_to(own, now, ageing, &mut all))
     }
 
-    /// How many would go before one that came now, on the same terms.
+    /// How many of those that `go` would do so before one that came now, on the same terms.
     pub(super) fn ahead_of(
         &self,
         account: &Arc<Account>,
         priority: Priority,
         now: Instant,
         ageing: Duration,
+        mut go: impl FnMut(&T) -> bool,
     ) -> usize {
         let band = band(priority);
         let after_its_others = |line: usize| {
-            let outlook = self.lines[line].outlook(now, ageing).into_iter();
+            let outlook = self.lines[line].outlook(now, ageing, &mut go).into_iter();
             let ((_, counter, _), cost) = outlook.rev().find(|&((risen, _, _), _)| risen <= band)?;
             Some(counter + cost)
         };
         let counter = self.line_of(account).and_then(after_its_others).unwrap_or_else(|| account.counter());
-        self.up_to((band, counter, u64::MAX), now, ageing)
+        self.up_to((band, counter, u64::MAX), now, ageing, &mut go)
     }
 
-    fn up_to(&self, rank: Rank, now: Instant, ageing: Duration) -> usize {
-        let outlooks = self.lines.iter().flat_map(|line| line.outlook(now, ageing));
+    fn up_to(&self, rank: Rank, now: Instant, ageing: Duration, go: &mut impl FnMut(&T) -> bool) -> usize {
+        let outlooks = self.lines.iter().flat_map(|line| line.outlook(now, ageing, go));
         outlooks.filter(|&(other, _)| other <= rank).count()
     }
 

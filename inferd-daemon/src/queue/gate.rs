@@ -4,7 +4,8 @@
 //! - Who need not wait takes no lock; the count of those who wait changes only under it.
 //! - A slot or a seat that becomes free while somebody waits is given away under the lock, by whoever freed it.
 
-use std::cmp::Ordering::{Equal, Greater, Less};
+mod entry;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,14 +14,16 @@ use inferd_proto::QueueState;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::Refused;
 use super::account::{Account, Accounts};
-use super::ask::{Ask, Need};
+use super::ask::Need;
 use super::estimate::ServiceTime;
 use super::fair::FairQueue;
 use super::limits::{InForce, Limits};
-use super::place::{Permit, Place, Slot, Waiting};
+use super::place::Slot;
 use super::room::{Room, Seat, Seats, Wants};
-use super::{Refused, millis};
+
+pub(super) use entry::Newcomer;
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -56,14 +59,6 @@ type Turn = oneshot::Sender<Result<Slot, Refused>>;
 struct Word {
     to: Turn,
     word: Result<Slot, Refused>,
-}
-
-/// Somebody who comes to the gate.
-pub(super) struct Newcomer<'g, 'a> {
-    pub(super) account: &'g Arc<Account>,
-    pub(super) ask: &'a Ask<'a>,
-    pub(super) room: Arc<dyn Room>,
-    pub(super) now: Instant,
 }
 
 const RUNNING: u64 = 1 << 32;
@@ -123,79 +118,6 @@ impl Gate {
         let (running, waiting) = split(self.counts.load(Ordering::Acquire));
         let no_claim = self.limits.queue_depth() == 0 || account.places() >= self.limits.per_client_queue();
         no_claim && running >= self.limits.active() && waiting >= self.limits.queue_depth()
-    }
-
-    /// Lets a newcomer in that could not run without further ado.
-    pub(super) fn enqueue<'g>(self: &'g Arc<Self>, newcomer: Newcomer<'g, '_>) -> Result<Place<'g>, Refused> {
-        let Newcomer { account, ask, room, now } = &newcomer;
-        let mut queue = self.lock();
-        // First those who wait: what is left then is nobody's.
-        let mut words: Vec<Word> = std::iter::from_fn(|| self.next_turn(&mut queue, *now)).collect();
-        let seated = self.seat(ask.need, &**room, *now).is_some();
-        let entered = if seated && self.take_slot() {
-            Ok(Place::Ready(Permit::new(self, account, ask.cost, *now)))
-        } else {
-            self.wait(&mut queue, newcomer, seated, &mut words)
-        };
-        drop(queue);
-        self.pass_on(words);
-        entered
-    }
-
-    /// Takes a place in the queue, or a slot that has become free meanwhile.
-    fn wait<'g>(
-        self: &'g Arc<Self>,
-        queue: &mut Contended,
-        Newcomer { account, ask, room, now }: Newcomer<'g, '_>,
-        seated: bool,
-        words: &mut Vec<Word>,
-    ) -> Result<Place<'g>, Refused> {
-        if let Some(patience) = ask.patience {
-            queue.lift(account);
-            let ahead = queue.waiting.ahead_of(account, ask.priority, now, self.limits.ageing());
-            let wait = self.expected_wait(ahead);
-            if wait > patience {
-                return Err(Refused::TooLate { wait_ms: millis(wait) });
-            }
-        }
-        match queue.waiting.len().cmp(&self.limits.queue_depth()) {
-            Less if self.run_or_wait(seated) => {
-                return Ok(Place::Ready(Permit::new(self, account, ask.cost, now)));
-            }
-            Less => {}
-            Equal => {
-                let newest = queue.waiting.give_way(account, self.limits.per_client_queue());
-                let newest = newest.ok_or_else(|| self.queue_full())?;
-                words.push(Word { to: newest.turn, word: Err(self.queue_full()) });
-            }
-            // The queue has become smaller than what waits in it: that keeps its places.
-            Greater => return Err(self.queue_full()),
-        }
-        queue.lift(account);
-        let (turn, comes) = oneshot::channel();
-        let wants = Arc::new(Wants::new(Arc::clone(&room), ask.need));
-        let spot = queue.waiting.push(account, ask.priority, ask.cost, now, Waiter { turn, wants });
-        self.moved.notify_waiters();
-        Ok(Place::Waiting(Waiting { gate: self, account, spot, comes, room }))
-    }
-
-    /// Takes a slot if one is free. Under the lock, when those who wait have been given theirs.
-    fn take_slot(&self) -> bool {
-        self.counts
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-                (split(counts).0 < self.limits.active()).then_some(counts + RUNNING)
-            })
-            .is_ok()
-    }
-
-    /// Takes a slot (true) or counts one more as waiting, in one step: a slot freed before it is taken here, one freed
-    /// after it is passed on under the lock, which the caller holds.
-    fn run_or_wait(&self, seated: bool) -> bool {
-        let runs = |counts| seated && split(counts).0 < self.limits.active();
-        let before = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-            Some(counts + if runs(counts) { RUNNING } else { WAITING })
-        });
-        before.is_ok_and(runs)
     }
 
     /// Counts one waiter less, who left.

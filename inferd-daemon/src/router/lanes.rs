@@ -99,9 +99,14 @@ impl Lanes {
         tried: &[Arc<Lane>],
         now: Instant,
     ) -> Result<Use, RouteError> {
-        if let Some(used) = self.look(need, tried, now)? {
-            return Ok(used);
+        match self.look(need, tried, now)? {
+            Some(used) => Ok(used),
+            // Kept out of the way of those who need not wait, as it is large.
+            None => Box::pin(self.wait_for(need, tried)).await,
         }
+    }
+
+    async fn wait_for(&self, need: Need<'_>, tried: &[Arc<Lane>]) -> Result<Use, RouteError> {
         loop {
             // From here on no lane is left unnoticed between the look and the wait.
             let rung = self.bell.rung();

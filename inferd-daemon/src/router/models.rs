@@ -14,6 +14,9 @@ use super::Router;
 /// How often every list is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
 
+/// How often a lane that has never given its list is asked for it: it may have been down when the daemon started.
+const LEARN_EVERY: Duration = Duration::from_secs(30);
+
 /// A list that is not older than this is taken at its word.
 const LIST_AGE_MIN: Duration = Duration::from_secs(10);
 
@@ -32,15 +35,23 @@ impl Router {
         self.ask_for_lists(Duration::ZERO).await;
     }
 
-    /// Asks for lists every five minutes, for that of a lane as soon as it has said that it does not serve a model it was
-    /// asked for, and for that of a new one. Never ends.
+    /// Asks for lists every five minutes, every half minute where there is none yet, for that of a lane as soon as it has
+    /// said that it does not serve a model it was asked for, and for that of a new one. Never ends.
     pub async fn keep_models_fresh(&self) {
         let mut due = Instant::now() + REFRESH_EVERY;
+        let mut learn_due = Instant::now() + LEARN_EVERY;
         loop {
             tokio::select! {
+                biased;
                 () = sleep_until(due) => {
                     self.refresh_models().await;
                     due = Instant::now() + REFRESH_EVERY;
+                }
+                () = sleep_until(learn_due) => {
+                    let lanes = self.lanes.now();
+                    let unknown = lanes.iter().filter(|lane| lane.has_no_list());
+                    join_all(unknown.map(|lane| lane.refresh_models(LIST_AGE_MIN))).await;
+                    learn_due = Instant::now() + LEARN_EVERY;
                 }
                 () = self.lists_wanted.notified() => {
                     let lanes = self.lanes.now();

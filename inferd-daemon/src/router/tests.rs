@@ -36,6 +36,11 @@ fn first_and_second(first: &Arc<Scripted>, second: &Arc<Scripted>) -> Arc<Router
 
 /// Asks for an answer and reads it to its end: the lane that gave it, or the error.
 async fn ask_for(router: &Arc<Router>, model: Option<&str>) -> Result<String, RouteError> {
+    let asking = tokio::time::timeout(Duration::from_secs(3600), answered(router, model));
+    asking.await.expect("nobody waits in vain")
+}
+
+async fn answered(router: &Arc<Router>, model: Option<&str>) -> Result<String, RouteError> {
     let ticket = router.route(Need::answer(model), Instant::now()).await?;
     let mut request = request("r");
     request.model = model.map(str::to_owned);

@@ -5,42 +5,40 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 
 use super::HttpError;
-use super::link::{Link, Resting};
-use crate::idle::{Fitness, Idle};
+use super::link::Link;
+use crate::idle::{Fitness, Idle, Kept};
 
 /// The chunks of one answer. Dropping it closes the connection unless it was read to its end.
 pub(crate) struct Body {
-    incoming: Incoming,
     /// Gone once the body was read to its end.
     link: Option<Link>,
-    idle: Arc<Idle<Resting>>,
+    idle: Arc<Idle<Link>>,
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, link: Link, idle: Arc<Idle<Resting>>) -> Self {
-        Self { incoming, link: Some(link), idle }
+    pub(super) fn new(link: Link, idle: Arc<Idle<Link>>) -> Self {
+        Self { link: Some(link), idle }
     }
 
     /// The next chunk; never empty. `None` is a complete end; a body cut short is an error.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
         let Some(link) = &mut self.link else { return Poll::Ready(None) };
-        let chunk = link.poll_chunk(&mut self.incoming, cx);
+        let chunk = link.poll_chunk(cx);
         if let Poll::Ready(None) = chunk
             && let Some(mut link) = self.link.take()
-            && link.fitness(&mut None) == Fitness::Free
+            && link.fitness() == Fitness::Free
         {
-            self.idle.put(Resting { link, rest: None });
+            self.idle.put(link);
         }
-        chunk.map(|chunk| chunk.map(|chunk| chunk.map_err(HttpError::from)))
+        chunk
     }
 
     /// Nothing more of this body matters. Its connection is used again if what is left turns out to be short.
     pub(crate) fn finish(self) {
         if let Some(link) = self.link {
-            self.idle.put(Resting { link, rest: Some(self.incoming) });
+            self.idle.put(link);
         }
     }
 

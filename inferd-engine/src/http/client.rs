@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, StatusCode, Uri};
+use bytes::{Buf, Bytes};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode, Uri};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::connect::connect;
-use super::link::{Link, Resting, Unanswered};
+use super::link::{Link, Unanswered};
 use super::{Body, HttpError, Origin};
 use crate::idle::Idle;
 
@@ -20,7 +19,7 @@ pub(crate) struct Client {
     connect_timeout: Duration,
     /// Whom to trust where it is not the system's certificates that decide.
     trust: Option<Arc<ClientConfig>>,
-    idle: Arc<Idle<Resting>>,
+    idle: Arc<Idle<Link>>,
 }
 
 /// What is sent.
@@ -55,16 +54,16 @@ impl Client {
     /// A connection that was idle may have been closed while the request was on its way: where the server has not
     /// answered one byte, the request is sent once more, on a new connection.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, HttpError> {
-        if let Some(Resting { link, .. }) = self.idle.take() {
+        if let Some(link) = self.idle.take() {
             match link.exchange(ask.request()).await {
-                Ok((answer, link)) => return Ok(self.answered(answer, link)),
+                Ok(answered) => return Ok(self.answer(answered)),
                 Err(Unanswered { silent: true, .. }) => {}
                 Err(Unanswered { error, .. }) => return Err(error),
             }
         }
         let link = connect(&self.origin, self.trust.as_ref(), self.connect_timeout).await?;
         match link.exchange(ask.request()).await {
-            Ok((answer, link)) => Ok(self.answered(answer, link)),
+            Ok(answered) => Ok(self.answer(answered)),
             Err(Unanswered { error, .. }) => Err(error),
         }
     }
@@ -74,20 +73,25 @@ impl Client {
         self.idle.clear();
     }
 
-    fn answered(&self, answer: hyper::Response<hyper::body::Incoming>, link: Link) -> Answer {
-        let (head, incoming) = answer.into_parts();
-        let body = Body::new(incoming, link, Arc::clone(&self.idle));
-        Answer { status: head.status, headers: head.headers, body }
+    fn answer(&self, (status, headers, link): (StatusCode, HeaderMap, Link)) -> Answer {
+        Answer { status, headers, body: Body::new(link, Arc::clone(&self.idle)) }
     }
 }
 
 impl Ask<'_> {
-    fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
+    /// The request as it is sent.
+    fn request(&self) -> impl Buf + use<> {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        let length = HeaderValue::from(self.body.len());
+        let describes_body = (self.method == Method::POST).then_some((&CONTENT_LENGTH, &length));
+        for (name, value) in self.headers.iter().chain(describes_body) {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Bytes::from(head).chain(self.body.clone())
     }
 }
 

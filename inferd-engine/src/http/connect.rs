@@ -26,11 +26,11 @@ pub(super) async fn connect(
     let refused = |why| HttpError::Connect { to: origin.to(), why };
     let tcp = tcp((origin.host.as_str(), origin.port), limit).await.map_err(refused)?;
     if !origin.tls {
-        return Link::new(Socket::Plain(tcp)).await;
+        return Ok(Link::new(Socket::Plain(tcp)));
     }
     let secured = timeout_at(deadline, secure(origin, trust, tcp));
     let socket = secured.await.map_err(|_| refused(late(limit)))?.map_err(refused)?;
-    Link::new(socket).await
+    Ok(Link::new(socket))
 }
 
 /// A TCP connection to `place`, without delay for small packets, or why there is none.

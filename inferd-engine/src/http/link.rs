@@ -1,29 +1,39 @@
-//! One connection as a plain value: hyper's two halves, driven by whoever waits for an answer.
+//! One connection as a plain value: a request goes out, a head and a body come in, in the task of whoever waits.
+//!
+//! Invariants:
+//! - At most [`READ_BYTES`] beyond what was asked for are held.
+//! - Only a connection whose last body was read to its end, and that has said nothing since, is used again.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper::{Request, Response};
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::HttpError;
+use super::framing::Framing;
+use super::head::{self, Head};
 use super::socket::Socket;
 use crate::idle::{Fitness, Kept};
 
-/// The most bytes of a response's status line and headers together.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The most bytes of one read.
+const READ_BYTES: usize = 16 * 1024;
+/// With less room than this left another buffer is begun.
+const ROOM_BYTES_MIN: usize = 2 * 1024;
 /// The most bytes of an answer's rest that are thrown away to keep its connection.
 const REST_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) struct Link {
-    requests: SendRequest<Full<Bytes>>,
-    driver: Connection<Socket, Full<Bytes>>,
-    /// The driver has returned: nothing more is read or written.
-    over: bool,
+    socket: Socket,
+    /// What was read and not yet taken.
+    buffer: BytesMut,
+    /// What is still to come of the body.
+    framing: Framing,
+    /// Whether another exchange may follow.
+    lasting: bool,
 }
 
 /// An exchange without an answer.
@@ -33,98 +43,99 @@ pub(super) struct Unanswered {
     pub(super) silent: bool,
 }
 
-/// A connection between two requests.
-pub(super) struct Resting {
-    pub(super) link: Link,
-    /// What was not read of the last answer, because nothing in it mattered any more.
-    pub(super) rest: Option<Incoming>,
-}
-
-impl Kept for Resting {
-    fn fitness(&mut self) -> Fitness {
-        self.link.fitness(&mut self.rest)
-    }
-}
-
 impl Link {
-    pub(super) async fn new(socket: Socket) -> Result<Self, HttpError> {
-        let (requests, driver) =
-            http1::Builder::new().max_header_size(HEAD_BYTES_MAX).handshake(socket).await?;
-        Ok(Self { requests, driver, over: false })
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, buffer: BytesMut::new(), framing: Framing::Length(0), lasting: true }
     }
 
     /// Sends `request` and waits for the head of its answer.
+    ///
+    /// A server that refuses a request may answer before it has read all of it, or hang up on the rest: what it says
+    /// counts, and that sending failed is told by reading too.
     pub(super) async fn exchange(
         mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(Response<Incoming>, Self), Unanswered> {
-        let mut answer = pin!(self.requests.send_request(request));
-        let answered = poll_fn(|cx| {
-            self.drive(cx);
-            answer.as_mut().poll(cx)
+        mut request: impl Buf,
+    ) -> Result<(StatusCode, HeaderMap, Self), Unanswered> {
+        let (mut sending, mut silent) = (true, true);
+        let head = poll_fn(|cx| {
+            sending = sending && self.poll_send(&mut request, cx).is_pending();
+            self.poll_head(&mut silent, cx)
         });
-        match answered.await {
-            Ok(answer) => Ok((answer, self)),
-            Err(error) => {
-                let silent = self.driver.into_parts().read_buf.is_empty();
-                Err(Unanswered { error: error.into(), silent })
+        match head.await {
+            Ok(Head { status, headers, framing, lasting }) => {
+                self.framing = framing;
+                self.lasting = lasting && !request.has_remaining();
+                Ok((status, headers, self))
+            }
+            Err(error) => Err(Unanswered { error, silent }),
+        }
+    }
+
+    fn poll_send(&mut self, request: &mut impl Buf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while request.has_remaining() {
+            if ready!(pin!(self.socket.write_buf(request)).poll(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
         }
+        pin!(self.socket.flush()).poll(cx)
     }
 
-    /// The next piece of `body`, which this connection carries; never empty.
-    ///
-    /// Body and driver wake each other at every chunk. As both are polled here, those wake-ups would only have the task
-    /// polled again for nothing; so its waker is shown to them only where there is something to wait for.
-    pub(super) fn poll_chunk(
-        &mut self,
-        body: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        match self.try_chunk(body, &mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => self.try_chunk(body, cx),
-            chunk @ Poll::Ready(_) => chunk,
-        }
-    }
-
-    fn try_chunk(
-        &mut self,
-        body: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+    fn poll_head(&mut self, silent: &mut bool, cx: &mut Context<'_>) -> Poll<Result<Head, HttpError>> {
         loop {
-            self.drive(cx);
-            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Some(Ok(chunk))),
-                    // Trailers say nothing that an engine asks for.
-                    Ok(_) | Err(_) => {}
-                },
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+            if let Some(head) = head::take(&mut self.buffer)? {
+                return Poll::Ready(Ok(head));
             }
+            if ready!(self.poll_read(cx))? == 0 {
+                return Poll::Ready(Err(HttpError::closed()));
+            }
+            *silent = false;
         }
     }
 
-    /// Whether another request may be sent: reads the `rest` of the answer before, without waiting, and notices
-    /// whether the server has hung up. The task polling last is forgotten, so an idle connection wakes nobody.
-    pub(super) fn fitness(&mut self, rest: &mut Option<Incoming>) -> Fitness {
+    /// The next piece of the body; never empty. `None` is its complete end.
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
+        while !self.framing.is_over() {
+            if !self.buffer.is_empty() {
+                let data = self.framing.take(&mut self.buffer)?;
+                if !data.is_empty() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                continue;
+            }
+            if ready!(self.poll_read(cx))? == 0 {
+                if !matches!(self.framing, Framing::UntilClose) {
+                    return Poll::Ready(Some(Err(HttpError::closed())));
+                }
+                self.framing = Framing::Length(0);
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Reads more, or 0 bytes at the end of the connection.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
+            self.buffer.reserve(READ_BYTES);
+        }
+        pin!(self.socket.read_buf(&mut self.buffer)).poll(cx)
+    }
+}
+
+impl Kept for Link {
+    /// Reads what is left of the answer before, and notices whether the server has hung up or says what nobody asked
+    /// for. The task polling last is forgotten, so an idle connection wakes nobody.
+    fn fitness(&mut self) -> Fitness {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut read = 0;
-        while let Some(body) = rest {
-            match self.try_chunk(body, cx) {
-                Poll::Ready(None) => *rest = None,
+        loop {
+            match self.poll_chunk(cx) {
+                Poll::Ready(None) => break,
                 Poll::Ready(Some(Ok(chunk))) if read < REST_BYTES_MAX => read += chunk.len(),
                 Poll::Ready(Some(_)) => return Fitness::Dead,
                 Poll::Pending => return Fitness::Busy,
             }
         }
-        self.drive(cx);
-        if !self.over && self.requests.is_ready() { Fitness::Free } else { Fitness::Dead }
-    }
-
-    /// Reads and writes what can be. How the connection ended, if it did, is told to whoever waits for its answer.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        self.over = self.over || Pin::new(&mut self.driver).poll(cx).is_ready();
+        let quiet = self.lasting && self.buffer.is_empty() && self.poll_read(cx).is_pending();
+        if quiet { Fitness::Free } else { Fitness::Dead }
     }
 }

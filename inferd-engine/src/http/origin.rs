@@ -1,7 +1,7 @@
 //! Where a configured base URL leads: a host, a port, and the path that every request begins with.
 
-use hyper::Uri;
-use hyper::header::HeaderValue;
+use http::Uri;
+use http::header::HeaderValue;
 
 /// A base URL that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

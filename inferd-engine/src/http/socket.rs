@@ -1,17 +1,12 @@
-//! A TCP connection, plain or under TLS, in the form hyper reads and writes.
+//! A TCP connection, plain or under TLS.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-
-/// The most bytes of one read. They pass through the stack, which costs a copy and spares unsafe code.
-const READ_BYTES: usize = 16 * 1024;
 
 pub(super) enum Socket {
     Plain(TcpStream),
@@ -34,21 +29,13 @@ macro_rules! either {
     };
 }
 
-impl Read for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut out: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut space = [MaybeUninit::uninit(); READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut space[..out.remaining().min(READ_BYTES)]);
-        ready!(either!(self, stream => stream.poll_read(cx, &mut read)))?;
-        out.put_slice(read.filled());
-        Poll::Ready(Ok(()))
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_read(cx, into))
     }
 }
 
-impl Write for Socket {
+impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         either!(self, stream => stream.poll_write(cx, bytes))
     }

@@ -1,8 +1,8 @@
 //! An error in the place of an answer or in the middle of one. It came with the status 200, but may name the one it
 //! should have had, or its kind.
 
-use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use http::StatusCode;
+use http::header::HeaderMap;
 use serde::Deserialize;
 
 use super::Text;

@@ -1,7 +1,7 @@
 //! How an answer is written, which need not be how it was asked for.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap};
 use inferd_proto::{FrameTooLarge, Lines};
 
 use crate::GenerateError;

@@ -127,6 +127,24 @@ async fn a_server_that_says_close_is_believed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_more_than_it_was_asked_is_not_used_again() {
+    let unasked = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n";
+    for engine in ENGINES {
+        let body = engine.refuses("no").to_string();
+        let refusal =
+            Reply::status(400).header("content-length", &body.len().to_string()).text(&body).framed();
+        for talkative in [refusal.clone().text(unasked), refusal.text(unasked).in_writes_of(1 << 20)] {
+            let (backend, upstream) = stage(engine, [talkative, answer(engine)]).await;
+            let error = backend.generate(question(true)).await.err();
+            assert_eq!(error, Some(GenerateError::InvalidRequest("no".into())), "{}", engine.name());
+            upstream.until(|counts| counts.sent == 1).await;
+            ask(engine, &*backend).await;
+            assert_eq!(connections(&upstream), [0, 1], "{}", engine.name());
+        }
+    }
+}
+
+#[tokio::test]
 async fn leaving_at_any_stage_closes_the_connection() {
     for engine in ENGINES {
         for reply in [Reply::raw().hang(), Reply::status(400).text("be").hang(), begun(engine).hang()] {

@@ -35,7 +35,7 @@ const LANES: [&str; 4] = ["north", "east", "south", "west"];
 /// The least time a lane stays shut.
 const COOLDOWN: Duration = Duration::from_millis(200);
 /// How long the lanes stay as they are, in milliseconds.
-const PHASE_MS: std::ops::Range<u64> = 100..400;
+const PHASE_MS: std::ops::Range<u64> = 150..500;
 /// Of those that no lane broke off.
 const SERVED_PERCENT_MIN: usize = 99;
 
@@ -72,9 +72,9 @@ fn configuration(lanes: &[Lane]) -> String {
     );
     for (at, lane) in lanes.iter().enumerate() {
         config += &lane.upstream.backend(lane.name);
-        config += "first_token_timeout_s = 0.4\nidle_timeout_s = 0.8\n";
+        config += "first_token_timeout_s = 0.8\nidle_timeout_s = 1.2\n";
         if at % 2 == 0 {
-            config += "hedge_after_ms = 250\n";
+            config += "hedge_after_ms = 400\n";
         }
     }
     config
@@ -110,7 +110,9 @@ async fn fare(daemon: &Daemon, lanes: &mut [Lane], mut rng: Rng, history: &mut S
     let (mut sound, mut next) = (0, 1);
     loop {
         for (at, lane) in lanes.iter_mut().enumerate() {
-            if at != sound && at != next && rng.bool() {
+            // A stall has to last to be noticed.
+            let chance = if lane.phase() == Phase::Stalling { 4 } else { 2 };
+            if at != sound && at != next && rng.usize(..chance) == 0 {
                 lane.turn(Phase::draw(&mut rng)).await?;
             }
         }
@@ -142,10 +144,10 @@ fn judged(daemon: &Daemon, lanes: &[Lane], transcripts: &[Transcript]) -> Result
     }
     let served = count.get(&Verdict::Served).copied().unwrap_or_default();
     if served * 100 < (served + failures.len()) * SERVED_PERCENT_MIN {
-        wrong.push(format!("{} failed beside {served} that were served: {failures:?}", failures.len()));
+        wrong.push(format!("{} failed beside {served} that were served", failures.len()));
     }
 
-    let mut said = format!("{count:?}");
+    let mut said = format!("{count:?}; failed: {failures:?}");
     let mut total = Tally::default();
     let asked: HashMap<_, _> = transcripts.iter().map(|one| (one.ask.number, one.asked)).collect();
     for lane in lanes {

@@ -87,8 +87,8 @@ async fn every_fault_of_an_upstream_is_told_in_one_frame_and_the_listener_goes_o
     }
     assert_snapshot!(told, @r"
     silent backend_unavailable: no token within 300 ms
-    cut-short backend_unavailable: the stream was cut short: the connection broke: unexpected end of file
-    cut-at-once backend_unavailable: the stream was cut short: the connection broke: unexpected end of file
+    cut-short backend_unavailable: the stream was cut short: the connection broke: closed by the server
+    cut-at-once backend_unavailable: the stream was cut short: the connection broke: closed by the server
     hangs-up backend_unavailable: the connection broke: closed by the server
     no-http backend_unavailable: the connection broke: the server does not speak HTTP/1.1
     html backend_unavailable: answered with text/html, which is no completion

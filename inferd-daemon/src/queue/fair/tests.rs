@@ -24,7 +24,7 @@ proptest! {
         let mut now = Instant::now();
         let mut spots = Vec::new();
         for (number, &(client, priority, cost, later_s)) in waiters.iter().enumerate() {
-            let ahead = queue.ahead_of(&accounts[client], priority, now, AGEING);
+            let ahead = queue.ahead_of(&accounts[client], priority, now, AGEING, |_| true);
             let spot = queue.push(&accounts[client], priority, cost, now, number);
             prop_assert_eq!(queue.position(&accounts[client], spot, now, AGEING), Some(ahead + 1));
             spots.push((client, spot));

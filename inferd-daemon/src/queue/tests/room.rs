@@ -156,6 +156,22 @@ async fn a_queue_full_of_those_who_have_no_room_refuses_more_of_them_and_lets_ot
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_have_no_room_count_in_nobodys_estimate_who_has() {
+    let gate = Admission::new(1, 8);
+    let client = who(&gate, 1);
+    let room = Seating::new(&[("full", 0)]);
+    let first = granted(&mut wants(&gate, &client, &room, "free"));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    drop(first);
+    let _stuck: Vec<Turn> = (0..4).map(|_| wants(&gate, &client, &room, "full")).collect();
+    let _running = granted(&mut wants(&gate, &client, &room, "free"));
+    let patient = |model| Resolved { max_wait: Some(Duration::from_secs(15)), ..naming(model) };
+    let refused = place_in(&gate, &client, &patient("full"), &room).unwrap_err();
+    assert_eq!(refused, Refused::TooLate { wait_ms: 50_000 });
+    assert!(place_in(&gate, &client, &patient("free"), &room).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn room_that_comes_with_time_is_given_when_it_comes() {
     let gate = Admission::new(2, 2);
     let client = who(&gate, 1);
@@ -167,7 +183,8 @@ async fn room_that_comes_with_time_is_given_when_it_comes() {
     let after = Duration::from_secs(30);
     *room.opens_at.lock().unwrap() = Some(began + after);
     room.bell.retime();
-    drop(turn.await.unwrap());
+    let came = tokio::time::timeout(2 * after, turn).await.expect("it comes with time");
+    drop(came.unwrap());
     assert_eq!(began.elapsed().as_secs(), after.as_secs());
 }
 

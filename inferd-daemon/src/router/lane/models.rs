@@ -99,6 +99,11 @@ impl Lane {
         self.config.models.is_empty() && self.record.learnt.is_older_than(age)
     }
 
+    /// Whether its list is the backend's own, and it has not given one yet.
+    pub(in crate::router) fn has_no_list(&self) -> bool {
+        self.config.models.is_empty() && self.with_models(<[String]>::is_empty)
+    }
+
     /// Says that the list is likely to be out of date.
     pub(in crate::router) fn doubt_list(&self) {
         self.record.learnt.doubted.store(true, Ordering::Release);
@@ -124,7 +129,13 @@ impl Lane {
                 *learnt.names.write().unwrap_or_else(PoisonError::into_inner) = models;
                 self.bell.ring();
             }
-            Ok(Err(error)) => tracing::warn!(lane = self.name, %error, "cannot list the models of a lane"),
+            // Said once of a lane that is down, not every time it is tried again.
+            Ok(Err(error)) if learnt.is_older_than(Duration::MAX) || !self.has_no_list() => {
+                tracing::warn!(lane = self.name, %error, "cannot list the models of a lane");
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(lane = self.name, %error, "still cannot list the models of a lane");
+            }
             Err(_) => tracing::warn!(lane = self.name, "a lane does not list its models"),
         }
         *learnt.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

@@ -114,6 +114,19 @@ async fn lists_are_asked_for_every_five_minutes_and_a_failure_keeps_the_old() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lane_that_was_down_at_the_start_is_asked_again_within_half_a_minute() {
+    let lister = Lister::new("only", &["m"]);
+    lister.now_says(Says::Fails);
+    let router = router([listing(&lister)]);
+    router.learn_models().await;
+    assert_eq!(served(&router), names(&["*"]));
+    lister.now_says(Says::These(&["m"]));
+    let half_a_minute = Duration::from_secs(30) + Duration::from_millis(1);
+    tokio::time::timeout(half_a_minute, router.keep_models_fresh()).await.unwrap_err();
+    assert_eq!((served(&router), lister.asked()), (names(&["m"]), 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_does_not_list_its_models_keeps_no_other_from_it() {
     let (hangs, lists) = (Lister::new("hangs", &["h"]), Lister::new("lists", &["m"]));
     let router = router([listing(&hangs), listing(&lists)]);

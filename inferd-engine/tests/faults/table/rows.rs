@@ -31,7 +31,7 @@ fn waiting(engine: &dyn Engine, code: u16, wait: &str) -> Reply {
     Reply::status(code).header("Retry-After", wait).text(&body).with_length()
 }
 
-pub(super) const FAULTS: [Row; 41] = [
+pub(super) const FAULTS: [Row; 43] = [
     Row {
         fault: "it closes the connection before it answers",
         plays: |_| Reply::raw(),
@@ -58,7 +58,12 @@ pub(super) const FAULTS: [Row; 41] = [
             let head = "x-more: and more\r\n".repeat(10_000);
             Reply::raw().text("HTTP/1.1 200 OK\r\n").text(&head).hang()
         },
-        says: "the connection broke: …",
+        says: "the connection broke: the head of the answer exceeds 32768 bytes or 100 headers",
+    },
+    Row {
+        fault: "the head of its answer tells its length twice",
+        plays: |engine| engine.stream().header("content-length", "0"),
+        says: "the connection broke: the answer does not tell its length in one way",
     },
     Row { fault: "it takes the request and says nothing", plays: |_| Reply::raw().hang(), says: NO_TOKEN },
     Row {
@@ -174,7 +179,16 @@ pub(super) const FAULTS: [Row; 41] = [
     Row {
         fault: "the end of the connection in the middle of the answer",
         plays: |engine| begun(engine).end(),
-        says: "the stream was cut short: the connection broke: unexpected end of file",
+        says: "the stream was cut short: the connection broke: closed by the server",
+    },
+    Row {
+        fault: "a chunk that is none",
+        plays: |engine| {
+            let token = engine.says("a");
+            let head = engine.stream().header("transfer-encoding", "chunked").framed();
+            head.text(&format!("{:x}\r\n{token}\r\nnone", token.len()))
+        },
+        says: "the stream was cut short: the connection broke: a chunk of the answer is malformed",
     },
     Row {
         fault: "the end of an answer that lasts as long as its connection, without its end mark",
