@@ -8,6 +8,7 @@
 
 mod admin;
 pub mod answer;
+pub mod audit;
 pub mod backends;
 pub mod config;
 mod connection;
@@ -27,3 +28,4 @@ pub mod secrets;
 mod service;
 mod service_manager;
 pub mod signals;
+pub mod state;

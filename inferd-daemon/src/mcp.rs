@@ -13,6 +13,8 @@
 mod handler;
 mod http;
 mod manager;
+#[cfg(test)]
+mod scripted;
 mod serve;
 pub mod session;
 mod tools;

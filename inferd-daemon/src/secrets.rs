@@ -179,6 +179,12 @@ impl Keys {
         Self(vec![(name.into(), Sha256::digest(key).into())])
     }
 
+    /// Several keys that are at hand: names and keys.
+    #[cfg(test)]
+    pub(crate) fn several(keys: &[(&str, &str)]) -> Self {
+        Self(keys.iter().map(|(name, key)| ((*name).to_owned(), Sha256::digest(key).into())).collect())
+    }
+
     /// The name of the key that was presented, if it is one of these. All are looked at, always.
     #[must_use]
     pub fn identify(&self, presented: &str) -> Option<&str> {

@@ -196,3 +196,6 @@ fn is_resumable(headers: &HeaderMap) -> bool {
     let version = headers.get("mcp-protocol-version").and_then(|version| version.to_str().ok());
     version.is_some_and(|version| version >= "2025-11-25")
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 
 pub(crate) mod handover;
 mod hangup;
+pub(crate) mod restore;
 mod route;
 mod transport;
 
@@ -26,8 +27,9 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, GetExtensions, JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_server::session::{
-    ServerSseMessage, SessionId as WireId, SessionManager,
+    RestoreOutcome, ServerSseMessage, SessionId as WireId, SessionManager,
 };
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -170,6 +172,11 @@ impl SessionManager for Manager {
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, ManagerError> {
         let served = self.find(id)?;
+        if let ClientJsonRpcMessage::Request(request) = &message
+            && let ClientRequest::InitializeRequest(initialize) = &request.request
+        {
+            served.session.set_initialize(as_value(&initialize.params));
+        }
         let greeting = served.routes.await_greeting();
         served.inbox.send(message).await.map_err(|_| ManagerError::Unanswered)?;
         let ended = served.session.ended().clone();
@@ -234,6 +241,16 @@ impl SessionManager for Manager {
         Ok(nothing())
     }
 
+    async fn restore_session(&self, id: WireId) -> Result<RestoreOutcome<SessionTransport>, ManagerError> {
+        let known = self.session(&id).ok_or(ManagerError::NoSession)?;
+        let principal = handover::principal().ok_or(ManagerError::NoSession)?;
+        if self.find(&id).is_ok() {
+            return Ok(RestoreOutcome::AlreadyPresent);
+        }
+        let session = self.store.get(&known, &principal, Instant::now()).ok_or(ManagerError::NoSession)?;
+        Ok(RestoreOutcome::Restored(self.serve(known, session)))
+    }
+
     async fn resume(
         &self,
         id: &WireId,
@@ -244,10 +261,7 @@ impl SessionManager for Manager {
     }
 }
 
-/// A message as events carry it.
-fn as_event(message: &ServerJsonRpcMessage) -> Value {
-    serde_json::to_value(message).expect("a message of the protocol is JSON")
+/// What the protocol says, as events carry it.
+fn as_value(said: &impl Serialize) -> Value {
+    serde_json::to_value(said).expect("what the protocol says is JSON")
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,18 +8,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::http::{Door, McpConfig, Stall};
 use super::manager::Manager;
+use super::manager::restore::Recall;
 use super::session::SessionStore;
 use crate::lifecycle::{Room, accept_each};
 use crate::service::Stop;
@@ -47,25 +50,16 @@ pub async fn serve<H: ServerHandler>(
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
     let limits = config.borrow().limits;
-    let manager = Arc::new(Manager::new(sessions.clone(), tasks.clone()));
-    let protocol = StreamableHttpServerConfig::default()
-        // Host and Origin are looked at before, and streams are written elsewhere.
-        .disable_allowed_hosts()
-        .disable_allowed_origins()
-        .with_sse_retry(None)
-        .with_sse_keep_alive(Some(limits.heartbeat))
-        .with_max_request_body_bytes(limits.body_bytes_max)
-        .with_cancellation_token(ending.clone());
-    let service = StreamableHttpService::new(move || Ok(make_handler()), manager, protocol);
-    let door = Arc::new(Door::new(config, service, draining.clone()));
+    let door = door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+    let door = Arc::new(door);
     let room = Room::new(limits.connections_max);
-    let sweeping = CancellationToken::new();
-    tasks.spawn({
-        let (sweeper, sweeping) = (sessions.sweeper(), sweeping.clone());
-        async move {
-            sweeping.run_until_cancelled(sweeper).await;
-        }
-    });
+    let kept = CancellationToken::new();
+    for task in [sessions.sweeper().boxed(), sessions.keeper().boxed()] {
+        let kept = kept.clone();
+        tasks.spawn(async move {
+            kept.run_until_cancelled(task).await;
+        });
+    }
     let connections = TaskTracker::new();
     tokio::select! {
         () = stop.draining() => {}
@@ -84,18 +78,43 @@ pub async fn serve<H: ServerHandler>(
             tokio::time::sleep(LAST_WORDS).await;
         } => {}
     }
+    // Before their services end, which would end them for good.
+    sessions.close().await;
     ending.cancel();
-    sweeping.cancel();
-    sessions.end_all();
+    kept.cancel();
     connections.wait().await;
     tasks.close();
     tasks.wait().await;
     Ok(())
 }
 
+/// What stands between connections and handlers. Its streams end when `draining` and its sessions when `ending`.
+pub(super) fn door<H: ServerHandler>(
+    config: watch::Receiver<McpConfig>,
+    make_handler: impl Fn() -> H + Send + Sync + 'static,
+    sessions: SessionStore,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+    ending: CancellationToken,
+) -> Door<H> {
+    let limits = config.borrow().limits;
+    let mut protocol = StreamableHttpServerConfig::default()
+        // Host and Origin are looked at before, and streams are written elsewhere.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_sse_retry(None)
+        .with_sse_keep_alive(Some(limits.heartbeat))
+        .with_max_request_body_bytes(limits.body_bytes_max)
+        .with_cancellation_token(ending);
+    protocol.session_store = Some(Arc::new(Recall(sessions.clone())));
+    let manager = Manager::new(sessions, tasks);
+    let service = StreamableHttpService::new(move || Ok(make_handler()), Arc::new(manager), protocol);
+    Door::new(config, service, draining)
+}
+
 /// Serves one connection until it ends. Once `draining`, after the request that it is about.
-async fn connection<H: ServerHandler>(
-    socket: TcpStream,
+pub(super) async fn connection<H: ServerHandler, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: S,
     door: Arc<Door<H>>,
     draining: CancellationToken,
     ending: CancellationToken,
@@ -123,3 +142,6 @@ async fn connection<H: ServerHandler>(
         tracing::debug!(%error, "an MCP connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;

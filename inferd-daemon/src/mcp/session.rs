@@ -19,8 +19,11 @@ mod cursor;
 mod event;
 mod id;
 mod limits;
+mod persist;
 mod reader;
 mod ring;
+mod shelf;
+mod snapshot;
 mod state;
 mod store;
 mod streams;
@@ -33,8 +36,9 @@ pub use limits::{
     STREAMS_KEPT_MAX, SWEEP,
 };
 pub use reader::{Ended, Reader};
+pub use shelf::{Changes, Keeping, Known, Profile, Saved, Shelf, ShelfError, StreamChanges};
 pub use state::{InUse, SessionState};
-pub use store::{SessionStore, StoreFull};
+pub use store::{Restored, SessionStore, StoreFull};
 pub use streams::TooManyStreams;
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ mod tests {
         });
         slow.unwrap();
         assert!(began.elapsed() > PATIENCE);
-        near.write_all(&[7; 16]).await.unwrap_err();
+        near.write_all(&[7; 17]).await.unwrap_err();
         drop(far);
     }
 }

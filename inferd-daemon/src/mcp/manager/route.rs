@@ -15,7 +15,7 @@ use rmcp::model::{
 use rmcp::service::OriginatingRequestId;
 use tokio::sync::oneshot;
 
-use super::as_event;
+use super::as_value;
 use crate::mcp::session::{EventKind, SessionState, StreamId, TooManyStreams};
 
 /// Requests of the server's that wait for the client and whose streams are remembered.
@@ -138,7 +138,7 @@ impl Routes {
         }
         match answered.and_then(|id| open.close(id)) {
             Some(stream) => {
-                self.session.finish_stream(stream, Some(Arc::new(as_event(&message))));
+                self.session.finish_stream(stream, Some(Arc::new(as_value(&message))));
             }
             None => tracing::debug!("an answer to no open call was dropped"),
         }
@@ -146,7 +146,7 @@ impl Routes {
 
     /// The lock is held, so that messages are published in the order they were said.
     fn publish(&self, stream: StreamId, kind: EventKind, message: &ServerJsonRpcMessage) {
-        let event = Arc::new(as_event(message));
+        let event = Arc::new(as_value(message));
         if self.session.publish_on(stream, kind, Arc::clone(&event)).is_none() {
             self.session.publish_event(kind, event);
         }

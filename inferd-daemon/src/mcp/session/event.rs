@@ -25,6 +25,14 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    const ALL: [Self; 5] = [Self::Init, Self::Message, Self::Progress, Self::Lagged, Self::Heartbeat];
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// Its name, in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

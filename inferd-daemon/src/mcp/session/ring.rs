@@ -50,6 +50,12 @@ impl Ring {
         self.events.push_back(Kept { event, bytes });
     }
 
+    /// Takes over what was kept of a stream.
+    pub(super) fn restore(&mut self, gone: u64, next: u64, events: Vec<StreamEvent>) {
+        (self.gone, self.next) = (gone, next);
+        events.into_iter().for_each(|event| self.keep(event));
+    }
+
     pub(super) fn drop_oldest(&mut self) {
         if let Some(Kept { event, bytes }) = self.events.pop_front() {
             self.gone = event.id;

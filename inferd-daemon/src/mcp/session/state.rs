@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::cursor::{Cursor, Replay, Seen};
 use super::event::{EventKind, StreamEvent, StreamId};
 use super::id::Principal;
-use super::limits::{ABSOLUTE, INACTIVITY};
+use super::limits::{ABSOLUTE, INACTIVITY, SWEEP};
+use super::persist::Mark;
 use super::reader::{Place, Reader};
 use super::streams::{Streams, TooManyStreams};
 
@@ -25,20 +26,34 @@ pub struct SessionState {
     uses: AtomicUsize,
     streams: Mutex<Streams>,
     ended: CancellationToken,
+    initialize: OnceLock<Arc<Value>>,
+    /// Set where sessions are kept over a restart.
+    mark: OnceLock<Mark>,
 }
 
 impl SessionState {
     /// One that begins at `now`.
     #[must_use]
     pub fn new(principal: Principal, tenant: Option<Arc<str>>, now: Instant) -> Self {
+        Self::with_streams(principal, tenant, now, Streams::new())
+    }
+
+    pub(super) fn with_streams(
+        principal: Principal,
+        tenant: Option<Arc<str>>,
+        created: Instant,
+        streams: Streams,
+    ) -> Self {
         Self {
             principal,
             tenant,
-            created: now,
-            last_access: Mutex::new(now),
+            created,
+            last_access: Mutex::new(created),
             uses: AtomicUsize::new(0),
-            streams: Mutex::new(Streams::new()),
+            streams: Mutex::new(streams),
             ended: CancellationToken::new(),
+            initialize: OnceLock::new(),
+            mark: OnceLock::new(),
         }
     }
 
@@ -60,6 +75,18 @@ impl SessionState {
         self.created
     }
 
+    /// What the client said when the session began, once it is known.
+    #[must_use]
+    pub fn initialize(&self) -> Option<&Arc<Value>> {
+        self.initialize.get()
+    }
+
+    /// Remembers what the client said when the session began; the first word stands.
+    pub fn set_initialize(&self, said: impl Into<Arc<Value>>) {
+        self.initialize.get_or_init(|| said.into());
+        self.changed();
+    }
+
     /// Cancelled when the session is deleted or over: whatever runs for it ends then.
     #[must_use]
     pub fn ended(&self) -> &CancellationToken {
@@ -68,12 +95,16 @@ impl SessionState {
 
     /// Keeps an event of the standalone stream and tells its readers; the event's id.
     pub fn publish_event(&self, kind: EventKind, data: impl Into<Arc<Value>>) -> u64 {
-        self.streams().publish_standalone(kind, data.into())
+        let id = self.streams().publish_standalone(kind, data.into());
+        self.changed();
+        id
     }
 
     /// Keeps an event of `stream` and tells its readers; the event's id. `None`: the stream is finished or forgotten.
     pub fn publish_on(&self, stream: StreamId, kind: EventKind, data: impl Into<Arc<Value>>) -> Option<u64> {
-        self.streams().publish(stream, kind, data.into())
+        let id = self.streams().publish(stream, kind, data.into());
+        self.changed();
+        id
     }
 
     /// Opens a stream for the answer to `request`, the id that the client gave it. The session is in use until it is
@@ -82,22 +113,24 @@ impl SessionState {
     /// # Errors
     /// [`TooManyStreams`].
     pub fn open_stream(&self, request: Option<Value>) -> Result<StreamId, TooManyStreams> {
-        self.streams().open(request)
+        let opened = self.streams().open(request);
+        self.changed();
+        opened
     }
 
     /// Keeps `last`, the message that ends `stream`, and finishes it in the same step. What was published stays for those
     /// who come back. False: it was finished or forgotten before, or is the standalone one.
     pub fn finish_stream(&self, stream: StreamId, last: Option<Arc<Value>>) -> bool {
-        let mut streams = self.streams();
         if stream == StreamId::STANDALONE {
             return false;
         }
-        if let Some(last) = last
-            && streams.publish(stream, EventKind::Message, last).is_none()
-        {
-            return false;
-        }
-        streams.finish(stream)
+        let finished = {
+            let mut streams = self.streams();
+            let said = last.is_none_or(|last| streams.publish(stream, EventKind::Message, last).is_some());
+            said && streams.finish(stream)
+        };
+        self.changed();
+        finished
     }
 
     /// The streams that are not finished, with the requests they answer.
@@ -167,7 +200,13 @@ impl SessionState {
 
     pub(super) fn touch(&self, now: Instant) {
         let mut last = self.last_access.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = now.saturating_duration_since(*last);
         *last = now.max(*last);
+        drop(last);
+        // To the minute is enough for a session that nothing is said in.
+        if since >= SWEEP {
+            self.changed();
+        }
     }
 
     pub(super) fn last_access(&self) -> Instant {
@@ -183,6 +222,21 @@ impl SessionState {
     pub(super) fn end(&self) {
         self.streams().end();
         self.ended.cancel();
+    }
+
+    /// Has its changes written behind from now on.
+    pub(super) fn keep(&self, mark: Mark) {
+        self.mark.get_or_init(|| mark).set();
+    }
+
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        self.mark.get()
+    }
+
+    fn changed(&self) {
+        if let Some(mark) = self.mark() {
+            mark.set();
+        }
     }
 
     /// No panic can leave the streams half changed, so a poisoned lock is as good as any.

@@ -7,14 +7,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::id::{Principal, SessionId};
 use super::limits::{SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX, SWEEP};
+use super::persist::Keeper;
+use super::shelf::{Shelf, ShelfError};
 use super::state::SessionState;
+use crate::audit::millis_since_1970;
 
 /// Sessions that are all in use: no room for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +35,20 @@ pub struct SessionStore {
     inner: Arc<Inner>,
 }
 
+/// A session that was asked for.
+#[derive(Debug)]
+pub struct Restored {
+    /// The session.
+    pub session: Arc<SessionState>,
+    /// It was brought back by this very call.
+    pub anew: bool,
+}
+
 #[derive(Debug)]
 struct Inner {
     sessions: Mutex<Sessions>,
+    /// Where sessions are kept over a restart, if they are.
+    keeper: Option<Keeper>,
     gone: CancellationToken,
     /// Ends the sweeper with the last handle.
     _last_handle: DropGuard,
@@ -44,17 +58,26 @@ type Sessions = HashMap<SessionId, Arc<SessionState>>;
 
 impl Default for SessionStore {
     fn default() -> Self {
-        let gone = CancellationToken::new();
-        let last_handle = gone.clone().drop_guard();
-        Self { inner: Arc::new(Inner { sessions: Mutex::default(), gone, _last_handle: last_handle }) }
+        Self::kept_by(None)
     }
 }
 
 impl SessionStore {
-    /// An empty one.
+    /// An empty one, whose sessions end with the process.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One whose sessions are kept on `shelf`; those that are there come back when they are asked for.
+    pub async fn on_shelf(shelf: impl Shelf) -> Self {
+        Self::kept_by(Some(Keeper::open(Box::new(shelf)).await))
+    }
+
+    fn kept_by(keeper: Option<Keeper>) -> Self {
+        let gone = CancellationToken::new();
+        let _last_handle = gone.clone().drop_guard();
+        Self { inner: Arc::new(Inner { sessions: Mutex::default(), keeper, gone, _last_handle }) }
     }
 
     /// Takes in a session that begins at `now`, and gives it its id.
@@ -63,11 +86,11 @@ impl SessionStore {
     /// [`StoreFull`]: there is no room, and no idle session that could make some.
     pub fn insert(&self, session: SessionState, now: Instant) -> Result<SessionId, StoreFull> {
         let mut sessions = self.sessions();
-        let principal = session.principal().clone();
-        let own = |session: &SessionState| session.principal() == &principal;
-        make_room(&mut sessions, SESSIONS_PER_PRINCIPAL_MAX, now, own)?;
-        make_room(&mut sessions, SESSIONS_MAX, now, |_| true)?;
+        make_room_for(&mut sessions, session.principal(), now)?;
         let id = SessionId::assign();
+        if let Some(keeper) = &self.inner.keeper {
+            session.keep(keeper.mark(id, false));
+        }
         sessions.insert(id, Arc::new(session));
         Ok(id)
     }
@@ -106,7 +129,33 @@ impl SessionStore {
     pub fn delete(&self, id: &SessionId, principal: &Principal) -> bool {
         let mut sessions = self.sessions();
         let own = sessions.get(id).is_some_and(|session| session.principal() == principal);
-        own && remove(&mut sessions, id)
+        let dormant = |keeper: &Keeper| keeper.delete(id, principal);
+        (own && remove(&mut sessions, id)) || self.inner.keeper.as_ref().is_some_and(dormant)
+    }
+
+    /// The session `id` of `principal`, as [`SessionStore::get`], or brought back from the shelf. The calls of one that
+    /// was brought back are gone: whoever brings it back ends [`SessionState::unfinished`].
+    pub async fn restore(&self, id: &SessionId, principal: &Principal, now: Instant) -> Option<Restored> {
+        if let Some(session) = self.get(id, principal, now) {
+            return Some(Restored { session, anew: false });
+        }
+        let keeper = self.inner.keeper.as_ref()?;
+        let saved = keeper.wake(*id, principal, now).await?;
+        let session = SessionState::restore(saved, now, millis_since_1970(SystemTime::now()));
+        let mut sessions = self.sessions();
+        // Another request may have been faster.
+        if let Some(session) = sessions.get(id).filter(|session| session.principal() == principal) {
+            return Some(Restored { session: Arc::clone(session), anew: false });
+        }
+        if !keeper.is_dormant(id) || make_room_for(&mut sessions, principal, now).is_err() {
+            return None;
+        }
+        session.touch(now);
+        session.keep(keeper.mark(*id, true));
+        keeper.woken(id);
+        let session = Arc::new(session);
+        sessions.insert(*id, Arc::clone(&session));
+        Some(Restored { session, anew: true })
     }
 
     /// How many there are.
@@ -124,6 +173,9 @@ impl SessionStore {
     /// Ends the sessions that are over at `now`; how many.
     #[must_use]
     pub fn sweep_now(&self, now: Instant) -> usize {
+        if let Some(keeper) = &self.inner.keeper {
+            keeper.sweep(now);
+        }
         let mut sessions = self.sessions();
         let over: Vec<_> =
             sessions.iter().filter(|(_, session)| session.is_expired(now)).map(|(id, _)| *id).collect();
@@ -143,8 +195,36 @@ impl SessionStore {
         }
     }
 
-    /// Ends all sessions: the daemon stops.
-    pub fn end_all(&self) {
+    /// Has changes written behind, until the last handle is gone; nothing to do where sessions are kept nowhere. Whoever
+    /// makes the store has a tracker of theirs run this.
+    pub fn keeper(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (inner, gone) = (Arc::downgrade(&self.inner), self.inner.gone.clone());
+        let marks = self.inner.keeper.as_ref().map(Keeper::marks);
+        async move {
+            let Some(marks) = marks else { return };
+            while gone.run_until_cancelled(marks.gather()).await.is_some() {
+                let Some(inner) = inner.upgrade() else { return };
+                if (Self { inner }).save_now().await.is_err() {
+                    marks.try_again_later();
+                }
+            }
+        }
+    }
+
+    /// Writes what has changed.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: it stays to be written.
+    pub async fn save_now(&self) -> Result<(), ShelfError> {
+        let Some(keeper) = &self.inner.keeper else { return Ok(()) };
+        keeper.write(|id| self.sessions().get(id).map(Arc::clone)).await
+    }
+
+    /// Ends the streams of all sessions: the daemon stops. Those that are kept come back with the next one.
+    pub async fn close(&self) {
+        if let Err(error) = self.save_now().await {
+            tracing::warn!(%error, "the last words of sessions are lost");
+        }
         self.sessions().drain().for_each(|(_, session)| session.end());
     }
 
@@ -153,10 +233,23 @@ impl SessionStore {
     }
 }
 
-/// Ends a session.
+/// Ends a session for good.
+fn end(session: &SessionState) {
+    session.end();
+    if let Some(mark) = session.mark() {
+        mark.end();
+    }
+}
+
+/// Ends a session and takes it out.
 fn remove(sessions: &mut Sessions, id: &SessionId) -> bool {
     let removed = sessions.remove(id);
-    removed.inspect(|session| session.end()).is_some()
+    removed.inspect(|session| end(session)).is_some()
+}
+
+fn make_room_for(sessions: &mut Sessions, principal: &Principal, now: Instant) -> Result<(), StoreFull> {
+    make_room(sessions, SESSIONS_PER_PRINCIPAL_MAX, now, |session| session.principal() == principal)?;
+    make_room(sessions, SESSIONS_MAX, now, |_| true)
 }
 
 /// Sees that there is room for one more among those that `counts` counts.

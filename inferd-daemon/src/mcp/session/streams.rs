@@ -16,6 +16,7 @@ use super::cursor::Seen;
 use super::event::{EventKind, StreamId};
 use super::limits::{BUFFER, OPEN_STREAMS_MAX, RING_BYTES_MAX, STREAMS_KEPT_MAX};
 use super::ring::Ring;
+use super::snapshot::Mirrored;
 
 /// No more streams can be opened until others are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,8 @@ pub(super) struct Stream {
     pub(super) attached: Option<Attached>,
     /// Wakes readers.
     pub(super) news: Arc<Notify>,
+    /// What of it is kept over a restart.
+    pub(super) mirrored: Mirrored,
 }
 
 /// The one reader that a stream is delivered to.
@@ -52,8 +55,15 @@ pub(super) struct Attached {
 }
 
 impl Stream {
-    fn new(id: StreamId, request: Option<Value>) -> Self {
-        Self { ring: Ring::new(id), finished: false, request, attached: None, news: Arc::default() }
+    pub(super) fn new(id: StreamId, request: Option<Value>) -> Self {
+        Self {
+            ring: Ring::new(id),
+            finished: false,
+            request,
+            attached: None,
+            news: Arc::default(),
+            mirrored: Mirrored::default(),
+        }
     }
 
     /// Whether more may come, or a reader is there to take what has come.
@@ -86,6 +96,22 @@ impl Streams {
             attachments: 0,
             ended: false,
         }
+    }
+
+    /// Those that were kept, and after them streams from number `next` on.
+    pub(super) fn restore(kept: impl Iterator<Item = (StreamId, Stream)>, next: u64) -> Self {
+        let mut streams = Self { next, ..Self::new() };
+        streams.by_id.extend(kept);
+        streams
+    }
+
+    /// The number of the next stream.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
+        self.by_id.iter().map(|(id, stream)| (*id, stream))
     }
 
     pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {

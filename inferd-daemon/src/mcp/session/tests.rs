@@ -2,6 +2,7 @@
 
 mod cursors;
 mod expiry;
+mod persistence;
 mod reading;
 mod room;
 mod values;

@@ -27,7 +27,9 @@ fn kinds_have_lower_case_names() {
         [EventKind::Init, EventKind::Message, EventKind::Progress, EventKind::Lagged, EventKind::Heartbeat];
     let names = kinds.map(EventKind::as_str);
     assert_eq!(names, ["init", "message", "progress", "lagged", "heartbeat"]);
+    assert_eq!(EventKind::named("Message"), None);
     for kind in kinds {
+        assert_eq!(EventKind::named(kind.as_str()), Some(kind));
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
     }
 }
