@@ -51,6 +51,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// When a lane is left alone.
     pub breaker: BreakerConfig,
+    /// What is remembered over a restart.
+    pub state: StateConfig,
     /// What generates, in the order of the file. Empty: whatever model server answers on loopback, else the mock.
     pub backends: Vec<BackendConfig>,
 }
@@ -87,7 +89,7 @@ impl KeySource {
 }
 
 /// Where MCP clients are taken.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpConfig {
     /// The TCP address, if any.
     pub listen: Option<SocketAddr>,
@@ -95,6 +97,14 @@ pub struct McpConfig {
     pub allowed_origins: Vec<String>,
     /// Where the keys are that MCP clients present.
     pub keys: Option<KeySource>,
+    /// Whether sessions outlive the daemon.
+    pub persist: bool,
+}
+
+impl Default for McpConfig {
+    fn default() -> Self {
+        Self { listen: None, allowed_origins: Vec::new(), keys: None, persist: true }
+    }
 }
 
 impl McpConfig {
@@ -161,6 +171,21 @@ impl Default for AdmissionConfig {
     }
 }
 
+/// What is remembered over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The database; `None`: the user's own (see [`crate::paths::Paths`]).
+    pub path: Option<PathBuf>,
+    /// Days that audit rows are kept; 0: none are written.
+    pub audit_days: u32,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self { path: None, audit_days: 30 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -171,6 +196,7 @@ impl Default for Config {
             mcp: McpConfig::default(),
             admission: AdmissionConfig::default(),
             breaker: BreakerConfig::default(),
+            state: StateConfig::default(),
             backends: Vec::new(),
         }
     }

@@ -45,6 +45,7 @@ impl Caller {
             ClientKey::User { uid } => format!("uid {uid}"),
             ClientKey::Key(name) => format!("key {name}"),
             ClientKey::Connection(number) => format!("connection {number}"),
+            ClientKey::Session(number) => format!("session {number}"),
         };
         Self { client: client.into(), door }
     }

@@ -9,13 +9,17 @@ use toml::de::DeTable;
 use super::error::ConfigError;
 use super::section::{Section, line_of};
 use super::{
-    AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, McpConfig, shape,
+    AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, McpConfig, StateConfig,
+    shape,
 };
 use crate::lifecycle::Identity;
 use crate::router::BreakerConfig;
 
 /// The most that anything is counted to.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
+
+/// Ten years.
+const AUDIT_DAYS_MAX: i64 = 3650;
 
 /// A frame limit below this would refuse ordinary requests.
 const FRAME_BYTES_MIN: i64 = 1024;
@@ -36,6 +40,7 @@ pub(super) fn config(text: &str) -> Result<Config, ConfigError> {
         mcp: read(&top, "mcp", &shape::MCP, mcp)?,
         admission: read(&top, "admission", &shape::ADMISSION, admission)?,
         breaker: read(&top, "breaker", &shape::BREAKER, breaker)?,
+        state: read(&top, "state", &shape::STATE, state)?,
         backends: backends(&top, &listen)?,
         listen,
     })
@@ -81,6 +86,7 @@ fn mcp(section: &Section<'_>) -> Result<McpConfig, ConfigError> {
             .transpose()?,
         allowed_origins: section.texts("allowed_origins")?.unwrap_or_default(),
         keys: key_source(section, "api_keys_file")?,
+        persist: section.flag("persist")?.unwrap_or(true),
     };
     if !mcp.allowed_origins.iter().all(|origin| is_origin(origin)) {
         let expected = "expected the scheme, host and port of each, as in \"https://app.example.com\"";
@@ -193,6 +199,15 @@ fn breaker(section: &Section<'_>) -> Result<BreakerConfig, ConfigError> {
         window: section.seconds("window_s")?.unwrap_or(defaults.window),
         cooldown,
         cooldown_max: cooldown_max.unwrap_or(defaults.cooldown_max.max(cooldown)),
+    })
+}
+
+fn state(section: &Section<'_>) -> Result<StateConfig, ConfigError> {
+    Ok(StateConfig {
+        path: section.text("path")?.filter(|path| path != "default").map(PathBuf::from),
+        audit_days: section
+            .whole("audit_days", 0..=AUDIT_DAYS_MAX)?
+            .unwrap_or(StateConfig::default().audit_days),
     })
 }
 

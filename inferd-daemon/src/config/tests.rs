@@ -28,6 +28,7 @@ idle_timeout_s = 0.25
 listen = "0.0.0.0:47324"
 allowed_origins = ["https://app.example.com"]
 api_keys_file = "mcp-keys.toml"
+persist = false
 
 [admission]
 active = 0
@@ -41,6 +42,10 @@ failures = 4
 window_s = 10
 cooldown_s = 20
 cooldown_max_s = 20
+
+[state]
+path = "/var/lib/inferd/state.db"
+audit_days = 7
 
 [[backends]]
 name = "script \"quoted\""

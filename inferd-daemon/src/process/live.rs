@@ -21,10 +21,11 @@ use crate::admin::Hub;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, McpConfig, Tools};
+use crate::mcp::{Desk, McpConfig, SessionStore, Tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
+use crate::state::State;
 
 /// Everything that a reload changes.
 pub(super) struct Live {
@@ -42,6 +43,8 @@ pub(super) struct Live {
 pub(super) struct Around {
     pub(super) hub: Hub,
     pub(super) tasks: TaskTracker,
+    /// What is remembered over a restart, where the system lets it be.
+    pub(super) state: Option<State>,
     /// Cancelled when the tasks are to end.
     pub(super) stopping: CancellationToken,
 }
@@ -70,6 +73,7 @@ impl Live {
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
+            audit: wanted.audit(around.state.as_ref()),
         };
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
@@ -79,6 +83,10 @@ impl Live {
 
     pub(super) fn config(&self) -> &Config {
         &self.wanted.config
+    }
+
+    pub(super) fn state(&self) -> Option<&State> {
+        self.around.state.as_ref()
     }
 
     pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {
@@ -97,6 +105,14 @@ impl Live {
     /// What MCP calls work with; each is counted by `calls`.
     pub(super) fn desk(&self, calls: TaskTracker, started: Instant) -> Arc<Desk> {
         Desk::new(self.terms.subscribe(), Tools::own(), calls, started)
+    }
+
+    /// Where sessions of MCP clients are kept.
+    pub(super) async fn sessions(&self) -> SessionStore {
+        match &self.around.state {
+            Some(state) if self.wanted.config.mcp.persist => SessionStore::on_shelf(state.clone()).await,
+            _ => SessionStore::new(),
+        }
     }
 
     /// Whom the MCP listener lets in.

@@ -18,10 +18,11 @@ use crate::config::{Config, Source};
 use crate::endpoint::{LocalListener, bind_tcp, inherited};
 use crate::lifecycle::take_in;
 use crate::lock::Lock;
-use crate::mcp::{self, Handler, SessionStore};
+use crate::mcp::{self, Handler};
 use crate::paths::Paths;
 use crate::service::Stop;
 use crate::service_manager::{self, Word};
+use crate::state::{Settings, State};
 
 /// Starts the daemon that `source` describes; it serves when this returns, and reads `source` again when it is told to.
 ///
@@ -29,7 +30,8 @@ use crate::service_manager::{self, Word};
 /// [`StartError`]: nothing is left behind.
 pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let config = source.read()?;
-    let paths = Paths::of_user().with_local(config.listen.local.as_deref());
+    let paths =
+        Paths::of_user().with_local(config.listen.local.as_deref()).with_state(config.state.path.as_deref());
     paths.prepare()?;
     let lock = Lock::acquire(&paths.lock)?;
 
@@ -41,9 +43,10 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     // Until everything is up, an error ends what was begun.
     let unwind = admin_stop.clone().drop_guard();
 
+    let state = remember(&paths, &config);
+    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), state, stopping: admin_stop.clone() };
     let (wanted, stop) = (Wanted::of(config).await?, Stop::default());
     let engines = wanted.engines;
-    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), stopping: admin_stop.clone() };
     let live = Live::open(source, wanted, stop.clone(), around)?;
     live.learn_models().await;
     live.keep_models_fresh();
@@ -55,12 +58,15 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
         listeners.spawn(take_in(tcp, door.clone()));
     }
     listeners.spawn(take_in(local, door));
-    let sessions = mcp.map(|mcp| {
-        let (desk, sessions) = (live.desk(connections.clone(), admin.started), SessionStore::new());
-        let handler = move || Handler::new(Arc::clone(&desk));
-        connections.spawn(mcp::serve(mcp, live.mcp(), handler, sessions.clone(), stop.clone()));
-        sessions
-    });
+    let sessions = match mcp {
+        Some(mcp) => {
+            let (desk, sessions) = (live.desk(connections.clone(), admin.started), live.sessions().await);
+            let handler = move || Handler::new(Arc::clone(&desk));
+            connections.spawn(mcp::serve(mcp, live.mcp(), handler, sessions.clone(), stop.clone()));
+            Some(sessions)
+        }
+        None => None,
+    };
 
     admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone(), sessions });
     admin.hub.publish(AdminStatus::Ready);
@@ -72,6 +78,13 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let supervisor = Supervisor { lock, admin, admin_stop, stop, listeners, connections, tasks, live, asked };
     let supervisor = TaskTracker::new().spawn(supervisor.run());
     Ok(Daemon { drain, reloader, supervisor, sockets, engines })
+}
+
+/// Begins to keep state. A daemon that cannot serves all the same.
+fn remember(paths: &Paths, config: &Config) -> Option<State> {
+    let settings = Settings::new(&paths.state, config.state.audit_days);
+    let state = State::open(settings);
+    state.inspect_err(|error| tracing::warn!(%error, "no state is kept: there is no thread for it")).ok()
 }
 
 /// What requests come through.

@@ -179,6 +179,7 @@ fn an_mcp_listener_goes_by_the_rules_of_the_tcp_listener() {
         "[mcp]\nlisten = \"0.0.0.0:1\"",
         "[mcp]\napi_key_env = \"K\"\napi_keys_file = \"keys.toml\"",
         "[mcp]\napi_key_env = \"sk-secret\"",
+        "[mcp]\npersist = \"no\"",
         "[mcp]\nallowed_origins = [\"app.example.com\"]",
         "[mcp]\nallowed_origins = [\"https://app.example.com/page\"]",
         "[mcp]\nallowed_origins = [\"https://app.example.com\", \"*\"]",

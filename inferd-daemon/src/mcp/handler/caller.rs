@@ -9,6 +9,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 
 use super::log::Level;
+use crate::audit;
 use crate::mcp::http::NOBODY;
 use crate::mcp::session::Principal;
 use crate::queue::{Admission, Client, ClientKey};
@@ -19,6 +20,8 @@ use crate::service::Service;
 pub(crate) struct Caller {
     pub(crate) service: Arc<Service>,
     pub(crate) client: Client,
+    /// Who the log says it is.
+    pub(crate) audited: audit::Caller,
     pub(crate) context: RequestContext<RoleServer>,
     /// What the caller wants logged; `None`: nothing.
     pub(crate) log_level: Option<Level>,
@@ -48,8 +51,8 @@ impl Identity {
         Self(SESSIONS.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The account of whoever made the request that these came with.
-    pub(super) fn client(&self, gate: &Admission, extensions: &Extensions) -> Client {
+    /// The account of whoever made the request that these came with, and their name in the log.
+    pub(super) fn of(&self, gate: &Admission, extensions: &Extensions) -> (Client, audit::Caller) {
         let head = extensions.get::<Parts>();
         let principal = head.and_then(|head| head.extensions.get::<Principal>()).map(Principal::as_str);
         let key = match (principal, head) {
@@ -61,6 +64,7 @@ impl Identity {
             }
             _ => ClientKey::Session(self.0),
         };
-        gate.client(key)
+        let audited = audit::Caller::new(&key, audit::Door::Mcp);
+        (gate.client(key), audited)
     }
 }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, 
 use tokio::time::timeout;
 
 use super::*;
+use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -33,7 +34,7 @@ impl Rig {
     fn with_gate(backend: Arc<dyn Backend>, gate: Admission) -> Self {
         let router = Arc::new(Router::new(vec![backend]));
         let limits = ConnectionLimits::default();
-        let service = Arc::new(Service { gate, router, limits, stop: Stop::default() });
+        let service = Arc::new(Service { gate, router, limits, stop: Stop::default(), audit: Audit::off() });
         let terms = watch::Sender::new(Terms {
             service,
             keys: None,

@@ -22,7 +22,13 @@ async fn clients_on_sockets_are_served_until_the_daemon_stops() {
     let gate = Arc::clone(&handler.gate);
     let config =
         McpConfig { limits: Limits { connections_max: 8, ..Limits::default() }, ..McpConfig::default() };
-    let served = serve(listener, config, move || handler.clone(), sessions.clone(), stop.clone());
+    let served = serve(
+        listener,
+        watch::Sender::new(config).subscribe(),
+        move || handler.clone(),
+        sessions.clone(),
+        stop.clone(),
+    );
     let clients = async {
         let mut client = Client::new(TcpStream::connect(address).await.unwrap());
         let id = initialize(&mut client, "").await.header("mcp-session-id").unwrap().to_owned();

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::racing::race;
+use super::racing::{enter, race};
 use super::{Call, Failure, Offered, answered, described, fields};
 use crate::answer::embed;
+use crate::audit::Asked;
 
 /// The most that the vectors of one call may take as JSON: what a session keeps for its client is bounded, too.
 const VECTORS_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -33,10 +34,16 @@ async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Fail
     let received = Instant::now();
     let request = request(std::mem::take(&mut call.arguments), schema)?;
     let named_model = request.model.is_some();
+    let mut entry = enter(&call, received, || Asked::from(&request))?;
     let (service, client) = (&call.caller.service, &call.caller.client);
     let work = embed(&service.gate, &service.router, client, request, received);
-    let (embedded, backend) = race(&call, named_model, work).await?;
-    result(embedded, backend, reads_structure(&call))
+    match race(&call, work).await {
+        Ok((embedded, backend)) => {
+            entry.embedded(&embedded, &backend);
+            result(embedded, backend, reads_structure(&call))
+        }
+        Err(ended) => Err(ended.told(&mut entry, named_model)),
+    }
 }
 
 fn request(mut arguments: JsonObject, schema: &JsonObject) -> Result<EmbedRequest, Failure> {

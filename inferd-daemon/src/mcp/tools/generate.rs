@@ -13,9 +13,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::racing::race;
+use super::racing::{enter, race};
 use super::{Call, Failure, Offered, answered, described, fields};
-use crate::answer::answer;
+use crate::answer::{AnswerError, answer};
+use crate::audit::{Asked, Entry, Witness};
 use courier::Courier;
 use telling::{Board, Finished, Telling};
 
@@ -39,23 +40,41 @@ async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Fail
     let received = Instant::now();
     let request = request(std::mem::take(&mut call.arguments), schema)?;
     let named_model = request.model.is_some();
+    let mut entry = enter(&call, received, || Asked::from(&request))?;
     let board = Board::default();
-    let courier = Courier::new(&call.caller, &board);
-    let finished = race(&call, named_model, async {
-        let (service, client) = (&call.caller.service, &call.caller.client);
-        let mut telling = Telling { board: &board, received };
-        let request = Box::new(request);
-        let outcome = tokio::select! {
-            biased;
-            outcome = answer(&service.gate, &service.router, client, request, received, &mut telling) => outcome,
-            () = board.full() => Ok(()),
-            never = courier.run() => match never {},
-        };
-        // What is shown on the way is shown before the end, or not at all.
-        courier.deliver().await;
-        outcome.map(|()| board.take())
-    });
-    Ok(result(finished.await?))
+    let finished = race(&call, generate(&call, request, received, &board, &mut entry)).await;
+    finished.map(result).map_err(|ended| ended.told(&mut entry, named_model))
+}
+
+/// Generates the answer, shown as it grows.
+async fn generate(
+    call: &Call,
+    request: Resolved,
+    received: Instant,
+    board: &Board,
+    entry: &mut Entry,
+) -> Result<Finished, AnswerError> {
+    let (service, client) = (&call.caller.service, &call.caller.client);
+    let courier = Courier::new(&call.caller, board);
+    let mut telling = Telling { board, received };
+    let mut witness = Witness { entry: &mut *entry, replies: &mut telling };
+    let request = Box::new(request);
+    let is_whole = tokio::select! {
+        biased;
+        outcome = answer(&service.gate, &service.router, client, request, received, &mut witness) => {
+            outcome.map(|()| true)
+        }
+        () = board.full() => Ok(false),
+        never = courier.run() => match never {},
+    };
+    // What is shown on the way is shown before the end, or not at all.
+    courier.deliver().await;
+    let is_whole = is_whole?;
+    let finished = board.take();
+    if !is_whole {
+        entry.served(finished.usage, None, None);
+    }
+    Ok(finished)
 }
 
 /// The request that the arguments stand for.
