@@ -27,8 +27,8 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let filter = EnvFilter::try_from_env("INFERD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // That library says at lower levels what clients send and are sent.
-    let filter = filter.add_directive("rmcp=error".parse()?);
+    // That library says what clients send and are sent, and calls it an error when one of them leaves.
+    let filter = filter.add_directive("rmcp=off".parse()?);
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
     let source = Source { file: args.config, overrides: args.overrides };
