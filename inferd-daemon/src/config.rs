@@ -49,6 +49,8 @@ pub struct Config {
     pub admission: AdmissionConfig,
     /// When a lane is left alone.
     pub breaker: BreakerConfig,
+    /// What is remembered over a restart.
+    pub state: StateConfig,
     /// What generates, in the order of the file. Empty: whatever model server answers on loopback, else the mock.
     pub backends: Vec<BackendConfig>,
 }
@@ -143,6 +145,21 @@ impl Default for AdmissionConfig {
     }
 }
 
+/// What is remembered over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The database; `None`: the user's own (see [`crate::paths::Paths`]).
+    pub path: Option<PathBuf>,
+    /// Days that audit rows are kept; 0: none are written.
+    pub audit_days: u32,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self { path: None, audit_days: 30 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -152,6 +169,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             admission: AdmissionConfig::default(),
             breaker: BreakerConfig::default(),
+            state: StateConfig::default(),
             backends: Vec::new(),
         }
     }

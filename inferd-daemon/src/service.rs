@@ -7,6 +7,7 @@ use std::time::Duration;
 use inferd_proto::{Hello, Limits, MAX_FRAME_BYTES, PROTOCOL_VERSION};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 
@@ -32,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) router: Arc<Router>,
     pub(crate) limits: ConnectionLimits,
     pub(crate) stop: Stop,
+    /// Where calls leave their rows.
+    pub(crate) audit: Audit,
 }
 
 /// What one connection may hold.

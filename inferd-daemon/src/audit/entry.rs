@@ -4,12 +4,17 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use inferd_proto::Usage;
+use inferd_engine::Embedded;
+use inferd_proto::{EmbedRequest, Resolved, Usage};
 use tokio::time::Instant;
 
 use super::row::rounded;
 use super::{Audit, Caller, Kind, Outcome, Row};
 use crate::answer::Clock;
+use crate::service::{Service, Stop};
+
+/// Why a call was dropped that nobody has ended.
+const LEFT: &str = "client_left";
 
 /// A call whose row is written when this is dropped. Nothing is recorded where no rows are kept.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 struct Open {
     audit: Audit,
+    stop: Stop,
     received: Instant,
     row: Row,
     answer_bytes: usize,
@@ -35,28 +41,50 @@ pub(crate) struct Asked<'a> {
     pub(crate) bytes: usize,
 }
 
+impl<'a> From<&'a Resolved> for Asked<'a> {
+    fn from(request: &'a Resolved) -> Self {
+        let bytes = request.messages.iter().map(|message| message.content.text_bytes()).sum();
+        Self { kind: Kind::Generate, model: request.model.as_deref(), bytes }
+    }
+}
+
+impl<'a> From<&'a EmbedRequest> for Asked<'a> {
+    fn from(request: &'a EmbedRequest) -> Self {
+        let bytes = request.input.iter().map(String::len).sum();
+        Self { kind: Kind::Embed, model: request.model.as_deref(), bytes }
+    }
+}
+
 impl Entry {
     /// Begins the row of a call that came at `received`.
-    pub(crate) fn open(audit: &Audit, caller: &Caller, asked: Asked<'_>, received: Instant) -> Self {
+    pub(crate) fn open<'a>(
+        service: &Service,
+        caller: &Caller,
+        received: Instant,
+        asked: impl FnOnce() -> Asked<'a>,
+    ) -> Self {
+        let Service { audit, stop, .. } = service;
         if !audit.is_on() {
             return Self { open: None };
         }
+        let Asked { kind, model, bytes } = asked();
         let row = Row {
             at_ms: millis_since_1970(SystemTime::now()),
             caller: caller.clone(),
-            kind: asked.kind,
+            kind,
             lane: None,
-            model: asked.model.map(str::to_owned),
-            outcome: Outcome::Cancelled("client_left"),
+            model: model.map(str::to_owned),
+            outcome: Outcome::Cancelled(LEFT),
             queue_ms: None,
             first_token_ms: None,
             total_ms: 0,
             prompt_tokens: 0,
             completion_tokens: 0,
-            request_bytes: rounded(asked.bytes),
+            request_bytes: rounded(bytes),
             answer_bytes: 0,
         };
-        Self { open: Some(Box::new(Open { audit: audit.clone(), received, row, answer_bytes: 0 })) }
+        let open = Open { audit: audit.clone(), stop: stop.clone(), received, row, answer_bytes: 0 };
+        Self { open: Some(Box::new(open)) }
     }
 
     /// A lane has it.
@@ -90,6 +118,15 @@ impl Entry {
         }
     }
 
+    /// Its vectors are there.
+    pub(crate) fn embedded(&mut self, embedded: &Embedded, lane: &str) {
+        let Some(open) = &mut self.open else { return };
+        open.row.lane = Some(lane.to_owned());
+        open.answer_bytes = embedded.embeddings.iter().map(|vector| size_of_val(&**vector)).sum();
+        let usage = Usage { prompt_tokens: embedded.usage.prompt_tokens, completion_tokens: 0 };
+        self.served(usage, Some(&embedded.model), None);
+    }
+
     /// It was not.
     pub(crate) fn ended(&mut self, outcome: Outcome) {
         if let Some(open) = &mut self.open {
@@ -101,7 +138,10 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { audit, received, mut row, answer_bytes } = *open;
+            let Open { audit, stop, received, mut row, answer_bytes } = *open;
+            if row.outcome == Outcome::Cancelled(LEFT) && stop.is_said() {
+                row.outcome = Outcome::Cancelled("draining");
+            }
             row.total_ms = millis(received.elapsed());
             row.answer_bytes = rounded(answer_bytes);
             audit.note(row);

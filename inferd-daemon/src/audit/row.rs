@@ -41,6 +41,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Its client said so.
+    pub const CANCELLED: Self = Self::Cancelled("cancelled");
+
     /// Its name in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

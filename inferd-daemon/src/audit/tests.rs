@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use super::entry::millis_since_1970;
 use super::row::rounded;
 use super::*;
-use crate::queue::ClientKey;
+use crate::queue::{Admission, ClientKey};
+use crate::router::Router;
+use crate::service::{ConnectionLimits, Service, Stop};
 use crate::state::Settings;
 
 /// A row of a call that came at `at_ms` and was served.
@@ -125,9 +127,16 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
     let state = State::open(Settings::new(&path, 30)).unwrap();
-    let (audit, caller) = (Audit::new(state.clone()), Caller::new(&ClientKey::Connection(1), Door::Mcp));
+    let caller = Caller::new(&ClientKey::Connection(1), Door::Mcp);
+    let service = Service {
+        gate: Admission::unlimited(),
+        router: Arc::new(Router::new(vec![])),
+        limits: ConnectionLimits::default(),
+        stop: Stop::default(),
+        audit: Audit::new(state.clone()),
+    };
     let asked = Asked { kind: Kind::Embed, model: Some("small"), bytes: 100 };
-    let mut entry = Entry::open(&audit, &caller, asked, tokio::time::Instant::now());
+    let mut entry = Entry::open(&service, &caller, tokio::time::Instant::now(), || asked);
     tokio::time::advance(Duration::from_millis(5)).await;
     entry.runs("first");
     tokio::time::advance(Duration::from_millis(5)).await;

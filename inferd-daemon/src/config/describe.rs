@@ -66,6 +66,10 @@ fn settings_onto(page: &mut Page, config: &Config) {
     page.seconds("window_s", config.breaker.window);
     page.seconds("cooldown_s", config.breaker.cooldown);
     page.seconds("cooldown_max_s", config.breaker.cooldown_max);
+
+    page.heading("[state]");
+    page.text("path", config.state.path.as_deref().unwrap_or(Path::new("default")).to_string_lossy());
+    page.whole("audit_days", config.state.audit_days);
 }
 
 fn listen(page: &mut Page, listen: &ListenConfig) {

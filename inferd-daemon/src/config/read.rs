@@ -8,12 +8,17 @@ use toml::de::DeTable;
 
 use super::error::ConfigError;
 use super::section::{Section, line_of};
-use super::{AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, shape};
+use super::{
+    AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, StateConfig, shape,
+};
 use crate::lifecycle::Identity;
 use crate::router::BreakerConfig;
 
 /// The most that anything is counted to.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
+
+/// Ten years.
+const AUDIT_DAYS_MAX: i64 = 3650;
 
 /// A frame limit below this would refuse ordinary requests.
 const FRAME_BYTES_MIN: i64 = 1024;
@@ -33,6 +38,7 @@ pub(super) fn config(text: &str) -> Result<Config, ConfigError> {
         limits: read(&top, "limits", &shape::LIMITS, limits)?,
         admission: read(&top, "admission", &shape::ADMISSION, admission)?,
         breaker: read(&top, "breaker", &shape::BREAKER, breaker)?,
+        state: read(&top, "state", &shape::STATE, state)?,
         backends: backends(&top, &listen)?,
         listen,
     })
@@ -156,6 +162,15 @@ fn breaker(section: &Section<'_>) -> Result<BreakerConfig, ConfigError> {
         window: section.seconds("window_s")?.unwrap_or(defaults.window),
         cooldown,
         cooldown_max: cooldown_max.unwrap_or(defaults.cooldown_max.max(cooldown)),
+    })
+}
+
+fn state(section: &Section<'_>) -> Result<StateConfig, ConfigError> {
+    Ok(StateConfig {
+        path: section.text("path")?.filter(|path| path != "default").map(PathBuf::from),
+        audit_days: section
+            .whole("audit_days", 0..=AUDIT_DAYS_MAX)?
+            .unwrap_or(StateConfig::default().audit_days),
     })
 }
 

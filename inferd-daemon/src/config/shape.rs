@@ -17,6 +17,7 @@ pub(super) const TOP: Shape = Shape {
         "mcp",
         "admission",
         "breaker",
+        "state",
         "backends",
         "servers",
         "rooms",
@@ -40,6 +41,8 @@ pub(super) const ADMISSION: Shape = Shape {
 
 pub(super) const BREAKER: Shape =
     Shape { heading: "[breaker]", keys: &["failures", "window_s", "cooldown_s", "cooldown_max_s"] };
+
+pub(super) const STATE: Shape = Shape { heading: "[state]", keys: &["path", "audit_days"] };
 
 pub(super) const BACKENDS: Shape = Shape {
     heading: "[[backends]]",
@@ -67,4 +70,4 @@ pub(super) const BACKENDS: Shape = Shape {
     ],
 };
 
-pub(super) const ALL: &[Shape] = &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, BACKENDS];
+pub(super) const ALL: &[Shape] = &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, STATE, BACKENDS];

@@ -39,6 +39,10 @@ window_s = 10
 cooldown_s = 20
 cooldown_max_s = 20
 
+[state]
+path = "/var/lib/inferd/state.db"
+audit_days = 7
+
 [[backends]]
 name = "script \"quoted\""
 kind = "mock"

@@ -23,6 +23,7 @@ use crate::lifecycle::{Door, Room, Terms};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
+use crate::state::State;
 
 /// Everything that a reload changes.
 pub(super) struct Live {
@@ -39,6 +40,8 @@ pub(super) struct Live {
 pub(super) struct Around {
     pub(super) hub: Hub,
     pub(super) tasks: TaskTracker,
+    /// What is remembered over a restart, where the system lets it be.
+    pub(super) state: Option<State>,
     /// Cancelled when the tasks are to end.
     pub(super) stopping: CancellationToken,
 }
@@ -67,6 +70,7 @@ impl Live {
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
+            audit: wanted.audit(around.state.as_ref()),
         };
         let terms = watch::Sender::new(wanted.terms(service));
         let room = Room::new(wanted.config.limits.connections_max);
@@ -75,6 +79,10 @@ impl Live {
 
     pub(super) fn config(&self) -> &Config {
         &self.wanted.config
+    }
+
+    pub(super) fn state(&self) -> Option<&State> {
+        self.around.state.as_ref()
     }
 
     pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {

@@ -6,8 +6,9 @@ use inferd_proto::Reloaded;
 
 use super::wanted::Wanted;
 
-/// What takes a restart: what clients are connected through cannot be swapped under them.
-const NEEDS_RESTART: [&str; 3] = ["[listen] local", "[listen] group", "[listen] tcp"];
+/// What takes a restart: what clients are connected through, and what is being written to, cannot be swapped under them.
+const NEEDS_RESTART: [&str; 5] =
+    ["[listen] local", "[listen] group", "[listen] tcp", "[state] path", "[state] audit_days"];
 
 /// Where the keys of clients are said to be.
 const KEYS: [&str; 2] = ["[listen] api_key_env", "[listen] api_keys_file"];

@@ -18,6 +18,7 @@ use crate::lock::Lock;
 use crate::paths::Paths;
 use crate::service::Stop;
 use crate::service_manager::{self, Word};
+use crate::state::{Settings, State};
 
 /// Starts the daemon that `source` describes; it serves when this returns, and reads `source` again when it is told to.
 ///
@@ -25,7 +26,8 @@ use crate::service_manager::{self, Word};
 /// [`StartError`]: nothing is left behind.
 pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let config = source.read()?;
-    let paths = Paths::of_user().with_local(config.listen.local.as_deref());
+    let paths =
+        Paths::of_user().with_local(config.listen.local.as_deref()).with_state(config.state.path.as_deref());
     paths.prepare()?;
     let lock = Lock::acquire(&paths.lock)?;
 
@@ -37,9 +39,10 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     // Until everything is up, an error ends what was begun.
     let unwind = admin_stop.clone().drop_guard();
 
+    let state = remember(&paths, &config);
+    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), state, stopping: admin_stop.clone() };
     let (wanted, stop) = (Wanted::of(config).await?, Stop::default());
     let engines = wanted.engines;
-    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), stopping: admin_stop.clone() };
     let live = Live::open(source, wanted, stop.clone(), around)?;
     live.learn_models().await;
     live.keep_models_fresh();
@@ -62,6 +65,13 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let supervisor = Supervisor { lock, admin, admin_stop, stop, listeners, connections, tasks, live, asked };
     let supervisor = TaskTracker::new().spawn(supervisor.run());
     Ok(Daemon { drain, reloader, supervisor, sockets, engines })
+}
+
+/// Begins to keep state. A daemon that cannot serves all the same.
+fn remember(paths: &Paths, config: &Config) -> Option<State> {
+    let settings = Settings::new(&paths.state, config.state.audit_days);
+    let state = State::open(settings);
+    state.inspect_err(|error| tracing::warn!(%error, "no state is kept: there is no thread for it")).ok()
 }
 
 /// What requests come through.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use inferd_engine::Backend;
 
 use super::Engines;
+use crate::audit::Audit;
 use crate::backends::Recipe;
 use crate::config::{BackendConfig, Config};
 use crate::discover::{self, Candidate};
@@ -14,6 +15,7 @@ use crate::queue;
 use crate::router::LaneConfig;
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service};
+use crate::state::State;
 
 /// A configuration with everything that it names.
 #[derive(Debug, Clone)]
@@ -81,6 +83,14 @@ impl Wanted {
             queue_depth: self.config.admission.queue_depth,
             per_client_queue: self.config.admission.per_client_queue(),
             ageing: self.config.admission.ageing,
+        }
+    }
+
+    /// Where calls leave their rows.
+    pub(super) fn audit(&self, state: Option<&State>) -> Audit {
+        match state {
+            Some(state) if self.config.state.audit_days > 0 => Audit::new(state.clone()),
+            _ => Audit::off(),
         }
     }
 

@@ -122,3 +122,21 @@ async fn talk_one(talk: &mut Talk, line: &str) -> Response {
     talk.send(line).await;
     talk.frame().await
 }
+
+#[tokio::test(start_paused = true)]
+async fn vectors_leave_a_row_like_an_answer() {
+    use crate::audit::{Query, read};
+    use crate::state::{Settings, State};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let state = State::open(Settings::new(&path, 30)).unwrap();
+    let rig = making(3, ConnectionLimits::default()).audited(Audit::new(state.clone()));
+    let mut talk = rig.local();
+    talk.send(r#"{"type":"embed","id":"e","input":["one","two"]}"#).await;
+    talk.line().await.unwrap();
+    state.close().await;
+    let row = read(&path, &Query { since: None, count: 1 }).unwrap().remove(0);
+    assert_eq!((&*row.kind, &*row.outcome, row.lane.as_deref()), ("embed", "served", Some("vectors")));
+    assert_eq!((row.model.as_deref(), row.prompt_tokens), (Some("m"), 3));
+    assert_eq!((row.request_bytes, row.answer_bytes), (8, 32));
+}
