@@ -15,6 +15,11 @@ mod http;
 mod message;
 mod relay;
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::admin::AdminError;
 use crate::args::Reach;
 use crate::client::Address;
 use crate::console::with_admin;
@@ -22,6 +27,10 @@ use crate::exit::Exit;
 use bridge::Bridge;
 use http::Place;
 use relay::Relay;
+
+/// How long a daemon that starts is waited for, and how often it is looked at.
+const START_UP: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Bridges until standard input ends or nobody reads what is said.
 pub(crate) async fn run(reach: &Reach) -> anyhow::Result<Exit> {
@@ -53,7 +62,17 @@ async fn listener(reach: &Reach) -> Result<String, Exit> {
     if let Some(Address::Tcp(host)) = &reach.connect {
         return Ok(host.clone());
     }
-    let snapshot = with_admin(reach, "mcp", async |admin| admin.snapshot().await).await?;
+    let snapshot = with_admin(reach, "mcp", async |admin| {
+        let until = Instant::now() + START_UP;
+        loop {
+            match admin.snapshot().await {
+                // It is there, and still starting.
+                Err(AdminError::Refused { .. }) if Instant::now() < until => sleep(LOOK_EVERY).await,
+                snapshot => return snapshot,
+            }
+        }
+    })
+    .await?;
     snapshot["sockets"]["mcp"].as_str().map(str::to_owned).ok_or_else(|| {
         eprintln!(
             "inferd-cli: the daemon takes no MCP clients: start it with --mcp, or set `listen` under [mcp] in its \

@@ -6,7 +6,6 @@
 //! started here ends with the value that owns it.
 #![cfg(unix)]
 
-pub mod conformance;
 mod daemon;
 mod home;
 mod http;

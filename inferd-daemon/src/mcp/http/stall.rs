@@ -74,11 +74,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(cx, |socket, cx| socket.poll_flush(cx))
+        self.write(cx, S::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(cx, |socket, cx| socket.poll_shutdown(cx))
+        self.write(cx, S::poll_shutdown)
     }
 }
 

@@ -29,7 +29,7 @@ use rounds::States;
 
 /// The fixtures. Clones share what they remember.
 #[derive(Debug, Clone, Default)]
-pub struct Fixtures {
+pub(crate) struct Fixtures {
     changes: Arc<Changes>,
     states: Arc<States>,
 }

@@ -1,13 +1,16 @@
 //! The fixtures of the official MCP conformance suite, served as the daemon serves its own tools.
 
+mod fixtures;
+
 use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Parser;
 use inferd_daemon::mcp::{McpConfig, SessionStore, Stop, serve};
-use inferd_tests::conformance::Fixtures;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use fixtures::Fixtures;
 
 /// Serves what the conformance suite looks for, until SIGINT.
 #[derive(Debug, Parser)]
