@@ -42,6 +42,7 @@ impl AnswerError {
                 }
                 GenerateError::NotReady
                 | GenerateError::ModelNotFound(_)
+                | GenerateError::Declined(_)
                 | GenerateError::RefusedCredentials
                 | GenerateError::Unavailable(_) => plain(ErrorCode::BackendUnavailable),
                 GenerateError::Internal(_) => plain(ErrorCode::Internal),

@@ -79,9 +79,10 @@ impl Handler {
     fn caller(&self, context: RequestContext<RoleServer>) -> Caller {
         let service = Arc::clone(&self.desk.terms.borrow().service);
         let (client, audited) = self.identity.of(&service.gate, &context.extensions);
+        let asker = Identity::asker(&context.extensions);
         let session = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let log_level = context.meta.log_level().or(session);
-        Caller { service, client, audited, context, log_level, uptime_s: self.desk.uptime_s() }
+        Caller { service, client, asker, audited, context, log_level, uptime_s: self.desk.uptime_s() }
     }
 }
 

@@ -20,6 +20,8 @@ use crate::service::Service;
 pub(crate) struct Caller {
     pub(crate) service: Arc<Service>,
     pub(crate) client: Client,
+    /// Who engines are told it is.
+    pub(crate) asker: inferd_proto::Caller,
     /// Who the log says it is.
     pub(crate) audited: audit::Caller,
     pub(crate) context: RequestContext<RoleServer>,
@@ -49,6 +51,17 @@ pub(super) struct Identity(u64);
 impl Identity {
     pub(super) fn new() -> Self {
         Self(SESSIONS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Who engines are told has made the request that these came with.
+    pub(super) fn asker(extensions: &Extensions) -> inferd_proto::Caller {
+        let Some(head) = extensions.get::<Parts>() else { return inferd_proto::Caller::default() };
+        let principal = head.extensions.get::<Principal>().map(Principal::as_str);
+        let session = head.headers.get(HEADER_SESSION_ID).and_then(|id| id.to_str().ok());
+        inferd_proto::Caller {
+            principal: principal.filter(|&name| name != NOBODY).map(Arc::from),
+            session: session.map(str::trim).map(Arc::from),
+        }
     }
 
     /// The account of whoever made the request that these came with, and their name in the log.

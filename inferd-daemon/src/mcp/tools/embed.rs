@@ -105,7 +105,7 @@ fn input() -> Value {
             "description": "Length of the vectors, where the model can shorten them",
         },
     });
-    fields::object(properties, &["input"])
+    fields::object(&properties, &["input"])
 }
 
 fn output() -> Value {
@@ -120,5 +120,5 @@ fn output() -> Value {
         },
         "backend": { "type": "string", "description": "The lane that made them" },
     });
-    fields::object(properties, &["embeddings", "dimensions", "model", "usage", "backend"])
+    fields::object(&properties, &["embeddings", "dimensions", "model", "usage", "backend"])
 }

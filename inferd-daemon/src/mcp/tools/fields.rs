@@ -10,7 +10,7 @@ use super::Failure;
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of an object, given its `properties` and what else there is to say.
-pub(super) fn object(properties: Value, required: &[&str]) -> Value {
+pub(super) fn object(properties: &Value, required: &[&str]) -> Value {
     json!({
         "$schema": DRAFT,
         "type": "object",

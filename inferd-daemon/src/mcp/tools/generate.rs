@@ -38,7 +38,8 @@ pub(super) fn tool() -> Offered {
 
 async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Failure> {
     let received = Instant::now();
-    let request = request(std::mem::take(&mut call.arguments), schema)?;
+    let mut request = request(std::mem::take(&mut call.arguments), schema)?;
+    request.caller = call.caller.asker.clone();
     let named_model = request.model.is_some();
     let mut entry = enter(&call, received, || Asked::from(&request))?;
     let board = Board::default();
@@ -170,7 +171,7 @@ fn input() -> Value {
         "max_wait_ms": whole(0, "Longest time in the queue, in milliseconds"),
         "deadline_ms": whole(0, "Longest time to the end of the answer, in milliseconds"),
     });
-    fields::object(properties, &[])
+    fields::object(&properties, &[])
 }
 
 fn message() -> Value {
@@ -208,7 +209,7 @@ fn output() -> Value {
             "required": ["queue_ms", "total_ms"],
         },
     });
-    fields::object(properties, &["text", "stop_reason", "usage", "backend", "timings"])
+    fields::object(&properties, &["text", "stop_reason", "usage", "backend", "timings"])
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::service::Service;
 
 pub(super) fn list_models() -> Offered {
     let properties = json!({ "models": { "type": "array", "items": fields::object(
-        json!({
+        &json!({
             "name": { "type": "string", "description": "As a request gives it; * where the lane takes any" },
             "backend": { "type": "string", "description": "The lane that serves it" },
             "ready": { "type": "boolean", "description": "Whether that lane can take a request now" },
@@ -23,7 +23,7 @@ pub(super) fn list_models() -> Offered {
         "list_models",
         "List models",
         "Lists the models that can be named in generate and embed, with the lane that serves each.",
-        fields::object(properties, &["models"]),
+        fields::object(&properties, &["models"]),
     );
     Offered::own(tool, |call| async move { look(&call, |call| models(&call.caller.service)) })
 }
@@ -47,7 +47,7 @@ pub(super) fn daemon_status() -> Offered {
         "daemon_status",
         "Daemon status",
         "Says how busy the daemon is: what runs, what waits, and how each of its lanes is.",
-        fields::object(properties, &names),
+        fields::object(&properties, &names),
     );
     Offered::own(tool, |call| async move {
         look(&call, |call| status(&call.caller.service, call.caller.uptime_s))
@@ -56,7 +56,7 @@ pub(super) fn daemon_status() -> Offered {
 
 /// A tool that takes no arguments and changes nothing.
 fn looking(name: &'static str, title: &str, description: &'static str, output: Value) -> Tool {
-    described(name, title, description, (fields::object(json!({}), &[]), output), true)
+    described(name, title, description, (fields::object(&json!({}), &[]), output), true)
 }
 
 fn look<T: Serialize>(call: &Call, see: impl FnOnce(&Call) -> T) -> Result<CallToolResult, Failure> {
@@ -80,7 +80,7 @@ pub(crate) fn models(service: &Service) -> Models {
 
 /// How busy the daemon is.
 #[derive(Debug, Serialize)]
-pub(crate) struct Status {
+pub(crate) struct Standing {
     version: &'static str,
     status: &'static str,
     uptime_s: u64,
@@ -92,9 +92,9 @@ pub(crate) struct Status {
     lanes: Vec<LaneState>,
 }
 
-pub(crate) fn status(service: &Service, uptime_s: u64) -> Status {
+pub(crate) fn status(service: &Service, uptime_s: u64) -> Standing {
     let queue = service.gate.state();
-    Status {
+    Standing {
         version: env!("CARGO_PKG_VERSION"),
         status: if service.stop.is_said() { "draining" } else { "ready" },
         uptime_s,

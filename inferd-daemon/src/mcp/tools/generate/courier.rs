@@ -83,7 +83,8 @@ fn end_of(text: &str) -> String {
     if text.len() <= SHOWN_BYTES_MAX {
         return text.to_owned();
     }
-    let start = text.ceil_char_boundary(text.len() - SHOWN_BYTES_MAX);
+    let least = text.len() - SHOWN_BYTES_MAX;
+    let start = (least..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
     format!("…{}", &text[start..])
 }
 

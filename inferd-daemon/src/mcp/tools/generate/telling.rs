@@ -160,7 +160,7 @@ impl Replies for Telling<'_> {
 
     async fn room(&self) {
         if self.board.told().is_full {
-            pending().await
+            pending::<()>().await;
         }
     }
 }
