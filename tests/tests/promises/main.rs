@@ -12,6 +12,7 @@ mod mcp;
 mod mutated_lines;
 mod reloading;
 mod reloading_under_load;
+mod remembering;
 mod service_manager;
 mod slow_lanes;
 mod start_up;
