@@ -17,6 +17,7 @@ mod embed;
 mod embedded;
 mod exit;
 mod link;
+mod log;
 mod models;
 mod platform;
 mod reload;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         args::Command::Embed(args) => embed::run(args, &cli.reach).await,
         args::Command::Models(args) => models::run(&args, &cli.reach).await,
         args::Command::Status(args) => status::run(&args, &cli.reach).await,
+        args::Command::Log(args) => log::run(&args, &cli.reach),
         args::Command::Reload => Ok(reload::run(&cli.reach).await),
     }
 }

@@ -61,7 +61,9 @@ fn memory() {
     println!("  with a reader each: {} bytes each", each());
     let data: Arc<Value> = Arc::new(json!({}));
     for session in &sessions {
-        (0..256).for_each(|_| drop(session.publish_event(EventKind::Message, Arc::clone(&data))));
+        for _ in 0..256 {
+            session.publish_event(EventKind::Message, Arc::clone(&data));
+        }
     }
     println!("  with 256 empty events each: {} bytes each", each());
     readers.clear();

@@ -13,6 +13,9 @@ use super::{Audit, Caller, Kind, Outcome, Row};
 use crate::answer::Clock;
 use crate::service::{Service, Stop};
 
+/// The longest name of a model in a row, in characters.
+const NAME_CHARS_MAX: usize = 256;
+
 /// Why a call was dropped that nobody has ended.
 const LEFT: &str = "client_left";
 
@@ -73,7 +76,7 @@ impl Entry {
             caller: caller.clone(),
             kind,
             lane: None,
-            model: model.map(str::to_owned),
+            model: model.map(cut),
             outcome: Outcome::Cancelled(LEFT),
             queue_ms: None,
             first_token_ms: None,
@@ -109,7 +112,7 @@ impl Entry {
         open.row.prompt_tokens = usage.prompt_tokens;
         open.row.completion_tokens = usage.completion_tokens;
         if open.row.model.is_none() {
-            open.row.model = model.map(str::to_owned);
+            open.row.model = model.map(cut);
         }
         if let Some(clock) = clock {
             let since = |at: Instant| millis(at.saturating_duration_since(clock.received));
@@ -147,6 +150,11 @@ impl Drop for Entry {
             audit.note(row);
         }
     }
+}
+
+/// As much of a name as is kept: a client may name anything.
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 fn millis(span: Duration) -> u32 {

@@ -127,6 +127,7 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
     let state = State::open(Settings::new(&path, 30)).unwrap();
+    let long = "é".repeat(1000);
     let caller = Caller::new(&ClientKey::Connection(1), Door::Mcp);
     let service = Service {
         gate: Admission::unlimited(),
@@ -135,7 +136,7 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
         stop: Stop::default(),
         audit: Audit::new(state.clone()),
     };
-    let asked = Asked { kind: Kind::Embed, model: Some("small"), bytes: 100 };
+    let asked = Asked { kind: Kind::Embed, model: Some(&long), bytes: 100 };
     let mut entry = Entry::open(&service, &caller, tokio::time::Instant::now(), || asked);
     tokio::time::advance(Duration::from_millis(5)).await;
     entry.runs("first");
@@ -150,6 +151,7 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
     let row = read(&path, &ALL).unwrap().remove(0);
     assert_eq!((&*row.outcome, row.reason.as_deref()), ("cancelled", Some("client_left")));
     assert_eq!((&*row.door, &*row.kind, row.lane.as_deref()), ("mcp", "embed", Some("second")));
+    assert_eq!(row.model, Some("é".repeat(256)), "a client may name anything");
     assert_eq!((row.queue_ms, row.first_token_ms, row.total_ms), (Some(5), Some(10), 15));
     assert_eq!((row.completion_tokens, row.request_bytes, row.answer_bytes), (2, 128, 64));
 }

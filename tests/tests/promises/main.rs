@@ -11,6 +11,7 @@ mod malformed_lines;
 mod mutated_lines;
 mod reloading;
 mod reloading_under_load;
+mod remembering;
 mod service_manager;
 mod slow_lanes;
 mod start_up;

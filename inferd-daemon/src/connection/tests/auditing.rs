@@ -67,7 +67,6 @@ async fn an_answer_leaves_who_asked_and_what_it_took() {
 async fn whatever_else_becomes_of_a_call_is_said_with_its_reason() {
     let book = Book::new();
     let backend = Scripted::new("lane", |n, _| match n {
-        0 => Turn::Hang,
         1 => Turn::Refuse(GenerateError::InvalidRequest("no".to_owned())),
         2 => Turn::Say(vec![token("1")]),
         _ => Turn::Hang,

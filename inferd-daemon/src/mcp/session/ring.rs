@@ -53,7 +53,9 @@ impl Ring {
     /// Takes over what was kept of a stream.
     pub(super) fn restore(&mut self, gone: u64, next: u64, events: Vec<StreamEvent>) {
         (self.gone, self.next) = (gone, next);
-        events.into_iter().for_each(|event| self.keep(event));
+        for event in events {
+            self.keep(event);
+        }
     }
 
     pub(super) fn drop_oldest(&mut self) {

@@ -76,8 +76,10 @@ impl SessionStore {
 
     fn kept_by(keeper: Option<Keeper>) -> Self {
         let gone = CancellationToken::new();
-        let _last_handle = gone.clone().drop_guard();
-        Self { inner: Arc::new(Inner { sessions: Mutex::default(), keeper, gone, _last_handle }) }
+        let last_handle = gone.clone().drop_guard();
+        Self {
+            inner: Arc::new(Inner { sessions: Mutex::default(), keeper, gone, _last_handle: last_handle }),
+        }
     }
 
     /// Takes in a session that begins at `now`, and gives it its id.

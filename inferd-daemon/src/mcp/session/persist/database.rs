@@ -22,7 +22,7 @@ impl Shelf for State {
     }
 
     fn known(&self) -> Keeping<'_, Vec<Known>> {
-        Box::pin(async { self.ask(|database| known(database)).await.map_err(|_| ShelfError) })
+        Box::pin(async { self.ask(known).await.map_err(|_| ShelfError) })
     }
 }
 
