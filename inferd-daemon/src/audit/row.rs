@@ -85,6 +85,7 @@ fn reason(error: &GenerateError) -> &'static str {
         GenerateError::InvalidRequest(_) => "invalid_request",
         GenerateError::ModelNotFound(_) => "model_not_found",
         GenerateError::Busy { .. } => "busy",
+        GenerateError::Declined(_) => "declined",
         GenerateError::NotReady => "not_ready",
         GenerateError::RefusedCredentials => "refused_credentials",
         GenerateError::Unavailable(_) => "unavailable",
