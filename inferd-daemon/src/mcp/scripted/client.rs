@@ -4,6 +4,10 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Duration, timeout};
+
+/// Longer than any answer takes, though it may be on a clock that is only advanced when nothing else is left to do.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One connection.
 #[derive(Debug)]
@@ -80,6 +84,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends a request and reads its answer to the end.
     pub(in crate::mcp) async fn ask(&mut self, request: &str) -> Reply {
         self.send(request).await;
+        timeout(PATIENCE, self.reply()).await.expect("an answer that ends")
+    }
+
+    async fn reply(&mut self) -> Reply {
         let mut reply = self.head().await;
         if reply.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk().await {
