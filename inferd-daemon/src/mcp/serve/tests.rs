@@ -53,7 +53,8 @@ async fn ten_thousand_clients_without_a_session_leave_none_and_one_that_stalls_d
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sessions, stop) = (SessionStore::new(), Stop::default());
-    let served = serve(listener, McpConfig::default(), Scripted::default, sessions.clone(), stop.clone());
+    let config = watch::Sender::new(McpConfig::default()).subscribe();
+    let served = serve(listener, config, Scripted::default, sessions.clone(), stop.clone());
     let clients = async {
         let connect = || async { Client::new(TcpStream::connect(address).await.unwrap()) };
         let mut client = connect().await;
