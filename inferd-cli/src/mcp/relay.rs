@@ -6,6 +6,8 @@
 //!   the client's own words, which the client does not notice.
 
 mod headers;
+mod own;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,9 +18,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::events::{Event, Events};
 use super::http::{Lost, Place, Reply};
 use super::message::{Kind, Message, failure};
+use stream::Stream;
 
 /// Lines that wait to be written.
 const LINES_MAX: usize = 64;
@@ -227,79 +229,6 @@ impl Relay {
         }
     }
 
-    /// Begins a session in the place of session number `used`, unless there is another already; its number.
-    async fn renew(&self, used: u64) -> Result<u64, Unanswered> {
-        let _turn = self.renewing.lock().await;
-        let now = self.session.borrow().number;
-        if now != used {
-            return Ok(now);
-        }
-        let hello = locked(&self.hello).clone();
-        let hello =
-            hello.ok_or(Unanswered::Refused { status: StatusCode::NOT_FOUND, said: String::new() })?;
-        self.session.send_modify(|session| session.id = None);
-        let reply = self.post(&hello).await?;
-        let (status, id) = (reply.status, headers::session(&reply.headers));
-        if status != StatusCode::OK {
-            return Err(Unanswered::Refused { status, said: reply.whole().await? });
-        }
-        // The client has this answer already, from the session before.
-        reply.whole().await?;
-        let version = self.session.borrow().version.clone();
-        self.session.send_modify(|session| {
-            *session = Session { id, version, ready: false, number: used + 1 };
-        });
-        let ready = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        self.deliver(&Message::read(ready.as_bytes()).expect("it is a message")).await?;
-        self.session.send_modify(|session| session.ready = true);
-        eprintln!("inferd-cli: the daemon had forgotten the session: a new one was begun");
-        Ok(used + 1)
-    }
-
-    /// Passes on what the daemon says of its own accord, for ever.
-    pub(super) async fn listen(&self) -> std::convert::Infallible {
-        let mut sessions = self.session.subscribe();
-        let mut cursor: Option<(u64, String)> = None;
-        loop {
-            let open = |session: &Session| session.ready && session.id.is_some();
-            let session = match sessions.wait_for(open).await {
-                Ok(session) => session.clone(),
-                Err(_) => std::future::pending().await,
-            };
-            let last =
-                cursor.as_ref().filter(|(number, _)| *number == session.number).map(|(_, id)| id.as_str());
-            match self.place.send(Method::GET, headers::read(&session, last), String::new()).await {
-                Ok(reply) if reply.status == StatusCode::OK => {
-                    let mut stream = Stream::new(reply);
-                    while let Ok(Some(event)) = stream.next().await {
-                        if event.is_message()
-                            && let Ok(value) = serde_json::from_str(&event.data)
-                            && !self.say(event.into_line(&value)).await
-                        {
-                            std::future::pending::<()>().await;
-                        }
-                    }
-                    cursor = stream.cursor.map(|id| (session.number, id)).or(cursor);
-                    sleep(stream.come_back).await;
-                }
-                Ok(reply) if reply.status == StatusCode::NOT_FOUND => {
-                    if let Err(error) = self.renew(session.number).await {
-                        eprintln!("inferd-cli: the session is lost: {error}");
-                        sleep(PATIENCE).await;
-                    }
-                }
-                // The daemon has nothing to say of its own accord, in this session.
-                Ok(reply) if reply.status == StatusCode::METHOD_NOT_ALLOWED => {
-                    let number = session.number;
-                    if sessions.wait_for(|session| session.number != number).await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-                Ok(_) | Err(_) => sleep(COME_BACK).await,
-            }
-        }
-    }
-
     /// Ends the session.
     pub(super) async fn end(&self) {
         let session = self.session.borrow().clone();
@@ -308,43 +237,6 @@ impl Relay {
                 self.place.send(Method::DELETE, headers::read(&session, None), String::new()).await
         {
             eprintln!("inferd-cli: the session was not ended: {error}");
-        }
-    }
-}
-
-/// A stream of events, over one connection after another.
-struct Stream {
-    reply: Reply,
-    events: Events,
-    cursor: Option<String>,
-    come_back: Duration,
-}
-
-impl Stream {
-    fn new(reply: Reply) -> Self {
-        Self { reply, events: Events::default(), cursor: None, come_back: COME_BACK }
-    }
-
-    fn go_on(&mut self, reply: Reply) {
-        self.reply = reply;
-        self.events = Events::default();
-    }
-
-    async fn next(&mut self) -> Result<Option<Event>, Lost> {
-        loop {
-            if let Some(event) = self.events.next() {
-                if let Some(id) = &event.id {
-                    self.cursor = Some(id.clone());
-                }
-                if let Some(retry_ms) = event.retry_ms {
-                    self.come_back = Duration::from_millis(retry_ms).min(PATIENCE);
-                }
-                return Ok(Some(event));
-            }
-            match self.reply.piece().await? {
-                None => return Ok(None),
-                Some(piece) => self.events.push(&piece).map_err(|_| Lost::TooLong)?,
-            }
         }
     }
 }
