@@ -49,6 +49,17 @@ impl Rig {
         Arc::clone(&self.terms.borrow().service)
     }
 
+    /// Waits, while `session` is answered, until the queue is as `enough` wants it.
+    async fn until(&self, session: &mut Session, enough: impl Fn(inferd_proto::QueueState) -> bool) {
+        for _ in 0..1000 {
+            if enough(self.service().gate.state()) {
+                return;
+            }
+            session.request("ping", json!({})).await;
+        }
+        panic!("the queue stays at {:?}", self.service().gate.state());
+    }
+
     /// A client with a session.
     async fn session(&self) -> Session {
         self.session_of("2025-11-25").await

@@ -107,11 +107,7 @@ async fn a_session_is_one_client_and_two_sessions_are_two() {
     one.begin("generate", json!({ "prompt": "a" })).await;
     one.begin("generate", json!({ "prompt": "b" })).await;
     other.begin("generate", json!({ "prompt": "c" })).await;
-    let status = loop {
-        let status = other.call("daemon_status", json!({})).await["structuredContent"].take();
-        if status["running"] == 3 {
-            break status;
-        }
-    };
-    assert_eq!(status["clients"], 2);
+    rig.until(&mut other, |queue| queue.running == 3).await;
+    let status = other.call("daemon_status", json!({})).await;
+    assert_eq!(status["structuredContent"]["clients"], 2);
 }

@@ -12,8 +12,7 @@ async fn a_call_that_is_cancelled_drops_its_generation_and_frees_its_slot() {
     lane.called(1).await;
     session.notify("notifications/cancelled", json!({ "requestId": id, "reason": "changed my mind" })).await;
     lane.let_go().await;
-    session.request("ping", json!({})).await;
-    assert_eq!(rig.service().gate.state().running, 0);
+    rig.until(&mut session, |queue| queue.running == 0).await;
     assert_eq!(rig.service().router.state()[0].state, "passing", "nobody is to blame");
 }
 
@@ -29,9 +28,7 @@ async fn a_call_that_waits_leaves_the_queue_when_it_is_cancelled() {
     let waits = session.begin("generate", json!({ "prompt": "b" })).await;
     assert_eq!(session.hear().await["params"]["data"]["status"], "queued");
     session.notify("notifications/cancelled", json!({ "requestId": waits })).await;
-    while rig.service().gate.state().waiting > 0 {
-        session.request("ping", json!({})).await;
-    }
+    rig.until(&mut session, |queue| queue.waiting == 0).await;
     assert_eq!(lane.calls(), 1);
 }
 
@@ -54,11 +51,7 @@ async fn texts_that_are_embedded_are_dropped_too() {
     let rig = Rig::with_gate(Arc::new(Vectors { dimensions: 1, hangs: true }), Admission::new(1, 0));
     let mut session = rig.session().await;
     let id = session.begin("embed", json!({ "input": ["a"] })).await;
-    while rig.service().gate.state().running == 0 {
-        session.request("ping", json!({})).await;
-    }
+    rig.until(&mut session, |queue| queue.running == 1).await;
     session.notify("notifications/cancelled", json!({ "requestId": id })).await;
-    while rig.service().gate.state().running > 0 {
-        session.request("ping", json!({})).await;
-    }
+    rig.until(&mut session, |queue| queue.running == 0).await;
 }
