@@ -107,13 +107,20 @@ impl Router {
         if self.lanes.len() > 1 {
             self.budget().deposit();
         }
-        let using = match self.lanes.pick(need, &[], now).await {
-            Err(RouteError::ModelNotFound(_)) if Box::pin(self.look_for_news()).await => {
-                self.lanes.pick(need, &[], Instant::now()).await?
-            }
-            picked => picked?,
+        let using = match self.lanes.look(need, &[], now) {
+            Ok(Some(using)) => using,
+            _ => Box::pin(self.search(need)).await?,
         };
         Ok(Ticket::new(self, using))
+    }
+
+    async fn search(&self, need: Need<'_>) -> Result<Use, RouteError> {
+        match self.lanes.pick(need, &[]).await {
+            Err(RouteError::ModelNotFound(_)) if self.look_for_news().await => {
+                self.lanes.pick(need, &[]).await
+            }
+            picked => picked,
+        }
     }
 
     /// The room on the lanes, for the queue to ask.

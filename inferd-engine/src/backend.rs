@@ -44,6 +44,9 @@ pub enum GenerateError {
     /// The backend does not serve this model.
     #[error("model {0} is not served")]
     ModelNotFound(String),
+    /// The backend is the wrong one for this request, without fault of either; another may take it.
+    #[error("{0}")]
+    Declined(String),
     /// The backend does not accept our key.
     #[error("refused our credentials")]
     RefusedCredentials,
@@ -82,7 +85,7 @@ impl GenerateError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::InvalidRequest(_) => Blame::Caller,
-            Self::NotReady | Self::ModelNotFound(_) => Blame::Nobody,
+            Self::NotReady | Self::ModelNotFound(_) | Self::Declined(_) => Blame::Nobody,
             Self::Unavailable(_) | Self::Internal(_) | Self::Busy { retry_after: None, .. } => Blame::Lane,
             Self::Busy { retry_after, .. } => Blame::Rest(*retry_after),
             Self::RefusedCredentials => Blame::Rest(None),

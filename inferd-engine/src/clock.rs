@@ -1,16 +1,19 @@
 //! The time-outs of one generation, on a single timer.
 //!
 //! Events only leave a note that there was life; the clock is read when the stream runs dry, and the timer is set
-//! again only after it fired. A token costs neither a clock read nor a timer.
+//! again only after it rang. A token costs neither a clock read nor a timer.
+
+mod timer;
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::GenerateError;
+use timer::Timer;
 
 /// How long an engine may take.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +34,7 @@ pub(crate) struct Clock {
     quiet_since: Option<Instant>,
     /// There was life since the clock was last read.
     lively: bool,
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
 }
 
 impl Clock {
@@ -39,7 +42,7 @@ impl Clock {
     pub(crate) fn start(limits: Timeouts) -> Self {
         let started = Instant::now();
         let first = limits.first_token.min(limits.total.unwrap_or(Duration::MAX));
-        let timer = Box::pin(sleep_until(after(started, first)));
+        let timer = Timer::ringing_by(after(started, first));
         Self { limits, started, quiet_since: None, lively: false, timer }
     }
 
@@ -48,8 +51,7 @@ impl Clock {
         self.lively = true;
         if self.quiet_since.is_none() {
             self.quiet_since = Some(Instant::now());
-            let (deadline, _) = self.deadline();
-            self.timer.as_mut().reset(deadline);
+            self.timer.ring_by(self.limit().at);
         }
     }
 
@@ -65,13 +67,13 @@ impl Clock {
             self.lively = false;
             self.quiet_since = Some(now);
         }
-        // A server that never falls silent uses up what tokio lets a task do at a time, and then no timer fires.
-        while self.timer.as_mut().poll(cx).is_ready() || now >= self.timer.deadline() {
-            let (deadline, error) = self.deadline();
-            if Instant::now() >= deadline {
-                return Poll::Ready(error);
+        // A server that never falls silent uses up what tokio lets a task do at a time, and then no timer rings.
+        while self.timer.poll_rung(cx).is_ready() || now >= self.timer.deadline() {
+            let limit = self.limit();
+            if Instant::now() >= limit.at {
+                return Poll::Ready(limit.passed());
             }
-            self.timer.as_mut().reset(deadline);
+            self.timer.set(limit.at);
         }
         Poll::Pending
     }
@@ -86,19 +88,32 @@ impl Clock {
         .await
     }
 
-    /// When time will have run out, and what is to be said then.
-    fn deadline(&self) -> (Instant, GenerateError) {
-        let (patience, since, what) = match self.quiet_since {
-            None => (self.limits.first_token, self.started, "no token within"),
-            Some(since) => (self.limits.idle, since, "nothing more for"),
+    /// The first limit that will have passed if nothing more comes.
+    fn limit(&self) -> Limit {
+        let (since, wait, what) = match self.quiet_since {
+            None => (self.started, self.limits.first_token, "no token within"),
+            Some(since) => (since, self.limits.idle, "nothing more for"),
         };
-        let (mut deadline, mut limit, mut said) = (after(since, patience), patience, what);
-        if let Some(total) = self.limits.total
-            && after(self.started, total) < deadline
-        {
-            (deadline, limit, said) = (after(self.started, total), total, "not done within");
+        let limit = Limit { at: after(since, wait), wait, what };
+        match self.limits.total {
+            Some(wait) if after(self.started, wait) < limit.at => {
+                Limit { at: after(self.started, wait), wait, what: "not done within" }
+            }
+            _ => limit,
         }
-        (deadline, GenerateError::Unavailable(format!("{said} {}", shown(limit))))
+    }
+}
+
+/// A limit, when it will have passed, and what is to be said then.
+struct Limit {
+    at: Instant,
+    wait: Duration,
+    what: &'static str,
+}
+
+impl Limit {
+    fn passed(&self) -> GenerateError {
+        GenerateError::Unavailable(format!("{} {}", self.what, shown(self.wait)))
     }
 }
 
@@ -183,5 +198,37 @@ mod tests {
         tokio::time::advance(Duration::from_secs(600)).await;
         let (waited, _) = late(&mut clock).await;
         assert!((1.5..1.6).contains(&waited.as_secs_f64()), "{waited:?}");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_rings_early_enough_is_used_again_as_it_is() {
+        let first = Timer::ringing_by(Instant::now() + Duration::from_secs(60));
+        let set_at = first.deadline();
+        drop(first);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let second = Timer::ringing_by(Instant::now() + Duration::from_secs(60));
+        assert_eq!(second.deadline(), set_at);
+        drop(second);
+        let third = Timer::ringing_by(Instant::now() + Duration::from_secs(1));
+        assert_eq!(third.deadline(), Instant::now() + Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_holds_on_a_timer_that_has_rung_before() {
+        drop(Clock::start(Timeouts { first_token: Duration::from_secs(1), ..LIMITS }));
+        let mut clock = Clock::start(LIMITS);
+        let (waited, error) = late(&mut clock).await;
+        assert_eq!((waited.as_secs(), error.as_str()), (120, "no token within 120 s"));
+    }
+
+    #[test]
+    fn a_timer_is_not_used_again_in_another_runtime() {
+        let wait = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut clock = Clock::start(Timeouts { first_token: Duration::from_millis(1), ..LIMITS });
+                late(&mut clock).await.1
+            })
+        };
+        assert_eq!((wait(), wait()), ("no token within 1 ms".to_owned(), "no token within 1 ms".to_owned()));
     }
 }

@@ -19,6 +19,7 @@ pub mod mock;
 pub mod ollama;
 pub mod openai;
 mod remote;
+pub mod sampling;
 #[cfg(feature = "testing")]
 pub mod testing;
 

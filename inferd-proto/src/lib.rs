@@ -12,6 +12,7 @@
 
 mod admin;
 mod answer;
+mod caller;
 mod client_frame;
 mod daemon_frame;
 mod embed;
@@ -28,6 +29,7 @@ mod tool;
 
 pub use admin::{AdminCommand, AdminStatus, LoadPhase, Reloaded};
 pub use answer::{Answer, Ending};
+pub use caller::Caller;
 pub use client_frame::{Auth, ClientFrame, Rejected};
 pub use daemon_frame::{DaemonFrame, Hello, Limits, Model};
 pub use embed::{EmbedRequest, EmbedUsage, Embeddings, TEXTS_MAX};

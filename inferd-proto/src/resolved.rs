@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Block, Body, Message, Priority, ProtoError, Request, ResponseFormat, Role, Tool, ToolChoice};
+use crate::{
+    Block, Body, Caller, Message, Priority, ProtoError, Request, ResponseFormat, Role, Tool, ToolChoice,
+};
 
 /// The values that `image_token_budget` may have.
 pub const IMAGE_TOKEN_BUDGETS: [u32; 5] = [70, 140, 280, 560, 1120];
@@ -72,6 +74,8 @@ pub struct Resolved {
     pub progress: bool,
     /// Whether the request used anything that protocol v1 did not have, so that additive fields may answer it.
     pub additive: bool,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 impl Request {
@@ -135,6 +139,7 @@ impl Request {
             deadline: self.deadline_ms.map(Duration::from_millis),
             progress: self.progress.unwrap_or(false),
             additive,
+            caller: Caller::default(),
         })
     }
 

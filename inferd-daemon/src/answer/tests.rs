@@ -50,12 +50,16 @@ fn one_lane(backend: &Arc<Scripted>, concurrency: Option<usize>) -> Router {
     Router::with_lanes([(Arc::clone(backend) as Arc<dyn Backend>, config)])
 }
 
+/// Longer than anything takes here.
+const VAIN: Duration = Duration::from_secs(3600);
+
 /// Answers one request; what happened, and how it ended.
 async fn run(router: Router, request: Resolved) -> (Vec<String>, Result<(), AnswerError>) {
     let gate = Admission::new(1, 1);
     let who = gate.client(ClientKey::Connection(1));
     let mut notes = Notes::new(&gate);
-    let ended = answer(&gate, &router, &who, Box::new(request), Instant::now(), &mut notes).await;
+    let answered = answer(&gate, &router, &who, Box::new(request), Instant::now(), &mut notes);
+    let ended = tokio::time::timeout(VAIN, answered).await.expect("nobody waits in vain");
     assert!(notes.running.iter().all(|&running| running == 1), "the permit is held to the last event");
     assert_eq!(gate.state().running, 0);
     (notes.events, ended)

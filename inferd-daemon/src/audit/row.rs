@@ -86,6 +86,7 @@ fn reason(error: &GenerateError) -> &'static str {
         GenerateError::ModelNotFound(_) => "model_not_found",
         GenerateError::Busy { .. } => "busy",
         GenerateError::NotReady => "not_ready",
+        GenerateError::Declined(_) => "declined",
         GenerateError::RefusedCredentials => "refused_credentials",
         GenerateError::Unavailable(_) => "unavailable",
         GenerateError::Internal(_) => "internal",

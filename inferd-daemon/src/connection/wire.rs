@@ -178,6 +178,7 @@ fn said(error: &AnswerError, named_model: bool) -> Said {
                 }
                 GenerateError::NotReady
                 | GenerateError::ModelNotFound(_)
+                | GenerateError::Declined(_)
                 | GenerateError::RefusedCredentials
                 | GenerateError::Unavailable(_) => plain(ErrorCode::BackendUnavailable),
                 GenerateError::Internal(_) => plain(ErrorCode::Internal),

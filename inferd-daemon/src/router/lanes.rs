@@ -92,21 +92,9 @@ impl Lanes {
         less_loaded(lanes.iter().filter(could))?.admit(now)
     }
 
-    /// The best lane for `need` that is not in `tried`. Waits for one that is at its limit.
-    pub(super) async fn pick(
-        &self,
-        need: Need<'_>,
-        tried: &[Arc<Lane>],
-        now: Instant,
-    ) -> Result<Use, RouteError> {
-        match self.look(need, tried, now)? {
-            Some(used) => Ok(used),
-            // Kept out of the way of those who need not wait, as it is large.
-            None => Box::pin(self.wait_for(need, tried)).await,
-        }
-    }
-
-    async fn wait_for(&self, need: Need<'_>, tried: &[Arc<Lane>]) -> Result<Use, RouteError> {
+    /// The best lane for `need` that is not in `tried`. Waits for one that is at its limit. Large: whoever seldom needs it
+    /// keeps it in a box.
+    pub(super) async fn pick(&self, need: Need<'_>, tried: &[Arc<Lane>]) -> Result<Use, RouteError> {
         loop {
             // From here on no lane is left unnoticed between the look and the wait.
             let rung = self.bell.rung();
@@ -126,7 +114,12 @@ impl Lanes {
 
     /// One look at the lanes: first by priority, then the less loaded of two at random. `None`: all that could take the
     /// request are at their limits.
-    fn look(&self, need: Need<'_>, tried: &[Arc<Lane>], now: Instant) -> Result<Option<Use>, RouteError> {
+    pub(super) fn look(
+        &self,
+        need: Need<'_>,
+        tried: &[Arc<Lane>],
+        now: Instant,
+    ) -> Result<Option<Use>, RouteError> {
         let lanes = self.read();
         if let [only] = &**lanes
             && tried.is_empty()

@@ -66,35 +66,37 @@ impl<'r> Ticket<'r> {
         loop {
             // The last lane gets the request itself; only where another could follow is it worth a copy.
             let spare = router.lanes.has_other(&tried, using.lane()).then(|| job.clone());
-            let ended = match (&spare, using.lane().hedge_after()) {
+            let error = match (&spare, using.lane().hedge_after()) {
                 (Some(spare), Some(patience)) => {
-                    let ended;
-                    (using, ended) =
-                        race(router, using, patience, (job, spare), &mut tried, &mut moved).await;
-                    ended
+                    let raced = race(router, using, patience, (job, spare), &mut tried, &mut moved);
+                    // Kept out of the way of requests that are not hedged, as it is large.
+                    match Box::pin(raced).await {
+                        (using, Ok(begun)) => return Ok((using, begun)),
+                        (failed, Err(error)) => {
+                            using = failed;
+                            error
+                        }
+                    }
                 }
-                _ => job.attempt(using.lane()).await,
+                _ => match job.attempt(using.lane()).await {
+                    Ok(begun) => return Ok((using, begun)),
+                    Err(error) => error,
+                },
             };
-            let error = match ended {
-                Ok(begun) => return Ok((using, begun)),
-                Err(error) => error,
-            };
+            let may_move = error.blame() != Blame::Caller;
             let lane = router.settle_failed(using, &error, &mut tried);
+            let failed = RouteError::Lane { lane, error };
             job = match spare {
-                Some(spare) if may_move(router, &error) => spare,
-                _ => return Err(RouteError::Lane { lane, error }),
+                Some(spare) if may_move && router.budget().withdraw(Instant::now()) => spare,
+                _ => return Err(failed),
             };
-            using = match router.lanes.pick(job.need(), &tried, Instant::now()).await {
+            using = match Box::pin(router.lanes.pick(job.need(), &tried)).await {
                 Ok(using) => using,
-                Err(_) => return Err(RouteError::Lane { lane, error }),
+                Err(_) => return Err(failed),
             };
             moved(using.lane().name());
         }
     }
-}
-
-fn may_move(router: &Router, error: &GenerateError) -> bool {
-    error.blame() != Blame::Caller && router.budget().withdraw(Instant::now())
 }
 
 impl Router {
@@ -121,8 +123,10 @@ impl Router {
 
 fn outcome_of(error: &GenerateError) -> Outcome {
     match error.blame() {
-        // It said nothing about how it will be once it is ready.
-        Blame::Nobody if *error == GenerateError::NotReady => Outcome::Abandoned,
+        // It said nothing about how it will be once it is ready, or with a request that suits it.
+        Blame::Nobody if matches!(error, GenerateError::NotReady | GenerateError::Declined(_)) => {
+            Outcome::Abandoned
+        }
         // It answered; that the answer was no is not its fault.
         Blame::Caller | Blame::Nobody => Outcome::Served,
         Blame::Lane => Outcome::Failed,

@@ -192,6 +192,7 @@ pub async fn generations_side_by_side_do_not_mix(rig: &impl Rig) {
 }
 
 /// Puts a [`Rig`] to every test of the contract: `backend_contract!(mock, MockRig);` makes a module `mock` of tests.
+/// A backend that cannot be put to all of them names those that it can: `backend_contract!(odd, OddRig; one, two);`.
 #[macro_export]
 macro_rules! backend_contract {
     ($name:ident, $rig:expr) => {
@@ -209,6 +210,13 @@ macro_rules! backend_contract {
                 a_slow_reader_slows_the_server,
                 generations_side_by_side_do_not_mix,
             );
+        }
+    };
+    ($name:ident, $rig:expr; $($test:ident),+) => {
+        mod $name {
+            use super::*;
+
+            $crate::backend_contract!(@tests $rig; $($test,)+);
         }
     };
     (@tests $rig:expr; $($test:ident,)*) => {$(

@@ -75,7 +75,8 @@ fn texts(input: &[&str]) -> EmbedRequest {
 async fn run(router: &Router, request: EmbedRequest) -> Result<(Embedded, String), AnswerError> {
     let gate = Admission::new(1, 1);
     let who = gate.client(ClientKey::Connection(1));
-    let ended = embed(&gate, router, &who, request, Instant::now()).await;
+    let embedded = embed(&gate, router, &who, request, Instant::now());
+    let ended = tokio::time::timeout(VAIN, embedded).await.expect("nobody waits in vain");
     assert_eq!((gate.state().running, gate.state().waiting), (0, 0));
     assert!(router.state().iter().all(|lane| lane.running == 0));
     ended

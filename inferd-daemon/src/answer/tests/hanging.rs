@@ -29,7 +29,8 @@ async fn ask(gate: &Admission, router: &Router, request: Resolved) -> (u64, Resu
     let who = gate.client(ClientKey::Connection(1));
     let mut notes = Notes::new(gate);
     let began = Instant::now();
-    let ended = answer(gate, router, &who, Box::new(request), began, &mut notes).await;
+    let answered = answer(gate, router, &who, Box::new(request), began, &mut notes);
+    let ended = tokio::time::timeout(VAIN, answered).await.expect("nobody waits in vain");
     let lane = notes.events.pop().unwrap_or_default();
     (began.elapsed().as_secs(), ended.map(|()| lane))
 }

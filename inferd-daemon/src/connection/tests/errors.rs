@@ -4,11 +4,12 @@ use inferd_engine::GenerateError;
 
 use super::*;
 
-fn every_error() -> [GenerateError; 8] {
+fn every_error() -> [GenerateError; 9] {
     [
         GenerateError::NotReady,
         GenerateError::InvalidRequest("grammar: not supported".to_owned()),
         GenerateError::ModelNotFound("m".to_owned()),
+        GenerateError::Declined("no tools".to_owned()),
         GenerateError::RefusedCredentials,
         GenerateError::Busy { reason: "slow down".to_owned(), retry_after: None },
         GenerateError::Busy { reason: "slow down".to_owned(), retry_after: Some(Duration::from_secs(7)) },
@@ -28,6 +29,7 @@ async fn each_error_of_a_lane_has_its_code() {
     {"type":"error","id":"a","code":"backend_unavailable","message":"backend is not ready"}
     {"type":"error","id":"a","code":"invalid_request","message":"grammar: not supported"}
     {"type":"error","id":"a","code":"backend_unavailable","message":"model m is not served"}
+    {"type":"error","id":"a","code":"backend_unavailable","message":"no tools"}
     {"type":"error","id":"a","code":"backend_unavailable","message":"refused our credentials"}
     {"type":"error","id":"a","code":"backend_unavailable","message":"busy: slow down"}
     {"type":"error","id":"a","code":"backend_unavailable","message":"busy: slow down","retry_after_ms":7000}

@@ -43,7 +43,9 @@ fn asks(
         tokens.served();
         Ok(lane)
     };
-    (asking.boxed(), moves)
+    // Where it ought to end it does so long before.
+    let asking = tokio::time::timeout(Duration::from_secs(3600), asking);
+    (asking.map(|asked| asked.expect("nobody waits in vain")).boxed(), moves)
 }
 
 /// Lets `asking` go as far as it goes until `time` has passed.

@@ -75,18 +75,20 @@ async fn a_probe_that_fails_moves_on_and_the_lane_stays_shut_for_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_is_not_ready_for_its_probe_is_probed_again() {
-    let first = Scripted::new("first", |call, _| match call {
-        0..3 => Turn::Refuse(unavailable()),
-        3 => Turn::Refuse(GenerateError::NotReady),
-        _ => Turn::Hang,
-    });
-    let second = Scripted::saying("second", &["a"]);
-    let router = first_and_second(&first, &second);
-    shut(&router, "first").await;
-    tokio::time::advance(COOLDOWN).await;
-    assert_eq!(ask(&router).await.unwrap(), "second");
-    assert_eq!(stands(&router, "first").0, "shut", "nothing was learnt about it");
+async fn a_backend_that_does_not_take_its_probe_is_probed_again() {
+    for reply in [GenerateError::NotReady, GenerateError::Declined("not for this one".to_owned())] {
+        let first = Scripted::new("first", move |call, _| match call {
+            0..3 => Turn::Refuse(unavailable()),
+            3 => Turn::Refuse(reply.clone()),
+            _ => Turn::Hang,
+        });
+        let second = Scripted::saying("second", &["a"]);
+        let router = first_and_second(&first, &second);
+        shut(&router, "first").await;
+        tokio::time::advance(COOLDOWN).await;
+        assert_eq!(ask(&router).await.unwrap(), "second");
+        assert_eq!(stands(&router, "first").0, "shut", "nothing was learnt about it");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use super::*;
 use crate::http::tls::trusting;
 
+mod wakes;
+
 /// A server for `localhost` whose certificate the authority beside this file has signed. It answers every request
 /// with the number of requests its connection has carried.
 async fn tls_server(tasks: &mut JoinSet<()>) -> u16 {
