@@ -1,4 +1,5 @@
-//! Measures sessions: deliveries a second to 256 subscribers, and the memory of 1,024 idle sessions.
+//! Measures sessions: deliveries a second to 256 subscribers, and the memory of 1,024 idle sessions; and what a row of a
+//! call costs whoever notes it.
 //!
 //! `cargo run --release -p inferd-daemon --example sessions`
 
@@ -6,7 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use inferd_daemon::audit::{Caller, Door, Kind, Outcome, Row};
 use inferd_daemon::mcp::session::{EventKind, Principal, SESSIONS_MAX, SessionState, SessionStore};
+use inferd_daemon::state::{Settings, State};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -43,6 +46,44 @@ static ALLOCATOR: Counting = Counting;
 async fn main() {
     memory();
     deliveries().await;
+    rows().await;
+}
+
+async fn rows() {
+    const ROWS: u32 = 16_000;
+    let dir = tempfile::tempdir().expect("there is room");
+    let state = State::open(Settings::new(dir.path().join("state.db"), 30)).expect("a thread is to be had");
+    let caller = Caller { client: "bench".into(), door: Door::Ndjson };
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        for _ in 0..ROWS {
+            state.note(row(&caller));
+        }
+        took.push(begun.elapsed() / ROWS);
+        state.ask(|_| Ok(())).await.expect("it is open");
+    }
+    took.sort_unstable();
+    println!("noting a row: {:?} in the median of 20 batches of {ROWS}", took[10]);
+    state.close().await;
+}
+
+fn row(caller: &Caller) -> Row {
+    Row {
+        at_ms: 1_800_000_000_000,
+        caller: caller.clone(),
+        kind: Kind::Generate,
+        lane: Some("local".to_owned()),
+        model: Some("llama3.1:8b".to_owned()),
+        outcome: Outcome::Served,
+        queue_ms: Some(1),
+        first_token_ms: Some(2),
+        total_ms: 3,
+        prompt_tokens: 4,
+        completion_tokens: 5,
+        request_bytes: 64,
+        answer_bytes: 64,
+    }
 }
 
 fn memory() {

@@ -1,6 +1,6 @@
 //! Who asked for what, and what came of it: every logical call leaves one row, when it ends.
 //!
-//! A door opens an [`Entry`] for a call, lets it see what happens, and settles it; an entry that is dropped unsettled is
+//! A door opens an entry for a call, lets it see what happens, and settles it; an entry that is dropped unsettled is
 //! that of a client that left.
 //!
 //! Invariants:

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an entry leaves one row, whatever becomes of the call.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use inferd_engine::Embedded;
@@ -9,9 +10,9 @@ use inferd_proto::{EmbedRequest, Resolved, Usage};
 use tokio::time::Instant;
 
 use super::row::rounded;
-use super::{Audit, Caller, Kind, Outcome, Row};
+use super::{Caller, Kind, Outcome, Row};
 use crate::answer::Clock;
-use crate::service::{Service, Stop};
+use crate::service::Service;
 
 /// The longest name of a model in a row, in characters.
 const NAME_CHARS_MAX: usize = 256;
@@ -28,8 +29,7 @@ pub(crate) struct Entry {
 
 #[derive(Debug)]
 struct Open {
-    audit: Audit,
-    stop: Stop,
+    service: Arc<Service>,
     received: Instant,
     row: Row,
     answer_bytes: usize,
@@ -61,13 +61,12 @@ impl<'a> From<&'a EmbedRequest> for Asked<'a> {
 impl Entry {
     /// Begins the row of a call that came at `received`.
     pub(crate) fn open<'a>(
-        service: &Service,
+        service: &Arc<Service>,
         caller: &Caller,
         received: Instant,
         asked: impl FnOnce() -> Asked<'a>,
     ) -> Self {
-        let Service { audit, stop, .. } = service;
-        if !audit.is_on() {
+        if !service.audit.is_on() {
             return Self { open: None };
         }
         let Asked { kind, model, bytes } = asked();
@@ -86,7 +85,7 @@ impl Entry {
             request_bytes: rounded(bytes),
             answer_bytes: 0,
         };
-        let open = Open { audit: audit.clone(), stop: stop.clone(), received, row, answer_bytes: 0 };
+        let open = Open { service: Arc::clone(service), received, row, answer_bytes: 0 };
         Self { open: Some(Box::new(open)) }
     }
 
@@ -141,13 +140,13 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { audit, stop, received, mut row, answer_bytes } = *open;
-            if row.outcome == Outcome::Cancelled(LEFT) && stop.is_said() {
+            let Open { service, received, mut row, answer_bytes } = *open;
+            if row.outcome == Outcome::Cancelled(LEFT) && service.stop.is_said() {
                 row.outcome = Outcome::Cancelled("draining");
             }
             row.total_ms = millis(received.elapsed());
             row.answer_bytes = rounded(answer_bytes);
-            audit.note(row);
+            service.audit.note(row);
         }
     }
 }

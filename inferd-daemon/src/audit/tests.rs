@@ -129,13 +129,13 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
     let state = State::open(Settings::new(&path, 30)).unwrap();
     let long = "é".repeat(1000);
     let caller = Caller::new(&ClientKey::Connection(1), Door::Mcp);
-    let service = Service {
+    let service = Arc::new(Service {
         gate: Admission::unlimited(),
         router: Arc::new(Router::new(vec![])),
         limits: ConnectionLimits::default(),
         stop: Stop::default(),
         audit: Audit::new(state.clone()),
-    };
+    });
     let asked = Asked { kind: Kind::Embed, model: Some(&long), bytes: 100 };
     let mut entry = Entry::open(&service, &caller, tokio::time::Instant::now(), || asked);
     tokio::time::advance(Duration::from_millis(5)).await;

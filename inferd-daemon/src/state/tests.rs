@@ -54,9 +54,12 @@ async fn rows_are_written_without_anybody_asking() {
     let state = place.open();
     count(&state).await.unwrap();
     state.note(row());
-    while place.rows() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let written = async {
+        while place.rows() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(BATCH_WINDOW * 100, written).await.expect("they come with the next batch");
     state.close().await;
 }
 

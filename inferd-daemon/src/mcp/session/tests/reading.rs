@@ -1,6 +1,7 @@
 //! Publishing and reading at the same time.
 
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 
@@ -37,8 +38,8 @@ fn publishing_with_nobody_listening_keeps_the_event() {
 }
 
 /// Publishers of one round, and what each publishes: together less than the ring holds.
-const PUBLISHERS: u64 = 4;
-const EACH: u64 = 50;
+const PUBLISHERS: usize = 4;
+const EACH: usize = 50;
 
 #[test]
 fn a_subscriber_that_drops_duplicates_misses_and_reorders_nothing_whoever_publishes() {
@@ -46,18 +47,23 @@ fn a_subscriber_that_drops_duplicates_misses_and_reorders_nothing_whoever_publis
     for _ in 0..100 {
         let session = session();
         thread::scope(|scope| {
-            for _ in 0..PUBLISHERS {
-                scope.spawn(|| publish(&session, EACH));
-            }
+            let publishers = [(); PUBLISHERS].map(|()| {
+                scope.spawn(|| [(); EACH].map(|()| session.publish_event(EventKind::Message, json!({}))))
+            });
             let mut reader = session.subscribe_events();
             let mut seen = ids(&session.snapshot_replay_buffer());
-            while seen.last().is_none_or(|last| *last < PUBLISHERS * EACH) {
+            while seen.len() < PUBLISHERS * EACH {
                 let event = runtime.block_on(reader.recv()).unwrap();
                 if seen.last().is_none_or(|last| event.id > *last) {
                     seen.push(event.id);
                 }
             }
-            assert_eq!(seen, (1..=PUBLISHERS * EACH).collect::<Vec<_>>());
+            assert!(seen.iter().copied().eq(1..=(PUBLISHERS * EACH) as u64), "{seen:?}");
+            let mut told: Vec<u64> =
+                publishers.into_iter().flat_map(|publisher| publisher.join().unwrap()).collect();
+            assert!(told.chunks(EACH).all(<[u64]>::is_sorted));
+            told.sort_unstable();
+            assert_eq!(told, seen, "each publisher is told the ids of its own events");
         });
     }
 }
@@ -110,9 +116,9 @@ async fn a_reader_that_comes_back_takes_the_stream_from_the_one_before() {
     let session = session();
     let mut before = session.read(StreamId::STANDALONE).unwrap();
     let mut now = None;
-    let (ended, ()) =
-        tokio::join!(before.recv(), async { now = Some(session.read(StreamId::STANDALONE).unwrap()) });
-    assert_eq!(ended, Err(Ended::Superseded));
+    let ended = tokio::time::timeout(Duration::from_secs(1), before.recv());
+    let (ended, ()) = tokio::join!(ended, async { now = Some(session.read(StreamId::STANDALONE).unwrap()) });
+    assert_eq!(ended.expect("it does not wait on"), Err(Ended::Superseded));
     publish(&session, 1);
     assert_eq!(before.try_recv(), Some(Err(Ended::Superseded)), "a message is delivered once");
     drop(before);
