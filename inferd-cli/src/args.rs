@@ -1,12 +1,14 @@
 //! The command line: what may be typed, and what it means.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use inferd_proto::Priority;
 
 use crate::client::Address;
 use crate::exit;
+use crate::log;
 
 /// Talk to the inference daemon that the programs on this machine share.
 ///
@@ -56,11 +58,21 @@ pub(crate) enum Command {
     ///
     /// Exits with 10 where none is running.
     Status(StatusArgs),
+    /// Show who asked the daemon for what
+    ///
+    /// Reads what this user's daemon has kept, whether it runs or not: a line a call, the oldest first. No prompt and no
+    /// answer is in it.
+    Log(LogArgs),
     /// Have the daemon read its configuration again
     ///
     /// No request is lost. A configuration that cannot be used is refused whole, and the daemon keeps the one it has:
     /// exits with 5. Exits with 10 where none is running.
     Reload,
+    /// Speak the Model Context Protocol on standard input and output
+    ///
+    /// For MCP clients that launch programs: passes every message to the daemon's MCP listener and back, which has to be
+    /// on (inferd-daemon --mcp). With --connect tcp://host:port the listener is there. Exits with 10 where none is.
+    Mcp,
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +147,19 @@ pub(crate) struct StatusArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Only calls of this last span of time, as in 90s, 15m, 1h, 7d
+    #[arg(long, value_name = "SPAN", value_parser = log::span)]
+    pub(crate) since: Option<Duration>,
+    /// The most calls to show, the newest of them
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    pub(crate) count: u32,
+    /// Print a line of JSON for each call
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// The bands of admission.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Band {
@@ -167,7 +192,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         insta::assert_snapshot!("help", cli.render_long_help());
-        for name in ["chat", "ask", "embed", "models", "status", "reload"] {
+        for name in ["chat", "ask", "embed", "models", "status", "reload", "mcp", "log"] {
             let command = cli.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

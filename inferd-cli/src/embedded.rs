@@ -44,13 +44,20 @@ impl Home {
     pub(crate) fn of_user(file: Option<PathBuf>) -> Self {
         // A configuration that cannot be read matters to whoever starts a daemon, and is reported then.
         let config = Config::load(file.as_deref()).unwrap_or_default();
-        let paths = Paths::of_user().with_local(config.listen.local.as_deref());
+        let paths = Paths::of_user()
+            .with_local(config.listen.local.as_deref())
+            .with_state(config.state.path.as_deref());
         Self { file, paths }
     }
 
     /// Where requests are taken.
     pub(crate) fn address(&self) -> Address {
         Address::Local(self.paths.local.clone())
+    }
+
+    /// What the daemon remembers.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.paths.state.clone()
     }
 
     /// The admin socket.

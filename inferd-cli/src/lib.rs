@@ -17,6 +17,8 @@ mod embed;
 mod embedded;
 mod exit;
 mod link;
+mod log;
+mod mcp;
 mod models;
 mod platform;
 mod reload;
@@ -41,6 +43,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         args::Command::Embed(args) => embed::run(args, &cli.reach).await,
         args::Command::Models(args) => models::run(&args, &cli.reach).await,
         args::Command::Status(args) => status::run(&args, &cli.reach).await,
+        args::Command::Log(args) => log::run(&args, &cli.reach),
+        args::Command::Mcp => mcp::run(&cli.reach).await,
         args::Command::Reload => Ok(reload::run(&cli.reach).await),
     }
 }

@@ -10,6 +10,8 @@ mod chat;
 mod embed;
 #[path = "cli/embedded.rs"]
 mod embedded;
+#[path = "cli/log.rs"]
+mod log;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/reload.rs"]

@@ -9,6 +9,7 @@
 //! - Dropping the future at any point leaves the queue, frees the permit, cancels the generation, blames nobody.
 
 mod limit;
+mod said;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use crate::queue::{Admission, Ask, Client, Permit, Refused};
 use crate::router::{RouteError, Router, Ticket, Tokens};
 use limit::Limit;
+pub(crate) use said::Said;
 
 /// What happens to a request, in order.
 #[derive(Debug)]

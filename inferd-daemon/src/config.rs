@@ -20,7 +20,7 @@ mod shape;
 mod source;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,10 +45,14 @@ pub struct Config {
     pub listen: ListenConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
+    /// Where MCP clients are taken.
+    pub mcp: McpConfig,
     /// How many requests run and wait.
     pub admission: AdmissionConfig,
     /// When a lane is left alone.
     pub breaker: BreakerConfig,
+    /// What is remembered over a restart.
+    pub state: StateConfig,
     /// What generates, in the order of the file. Empty: whatever model server answers on loopback, else the mock.
     pub backends: Vec<BackendConfig>,
 }
@@ -82,6 +86,30 @@ impl KeySource {
             Self::File(path) => Some(path),
         }
     }
+}
+
+/// Where MCP clients are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpConfig {
+    /// The TCP address, if any.
+    pub listen: Option<SocketAddr>,
+    /// Web pages that may come beside those of this machine; their hosts are names of this server.
+    pub allowed_origins: Vec<String>,
+    /// Where the keys are that MCP clients present.
+    pub keys: Option<KeySource>,
+    /// Whether sessions outlive the daemon.
+    pub persist: bool,
+}
+
+impl Default for McpConfig {
+    fn default() -> Self {
+        Self { listen: None, allowed_origins: Vec::new(), keys: None, persist: true }
+    }
+}
+
+impl McpConfig {
+    /// Where MCP clients are taken unless something else is said.
+    pub const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 47324);
 }
 
 /// How much one client may ask for.
@@ -143,6 +171,21 @@ impl Default for AdmissionConfig {
     }
 }
 
+/// What is remembered over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The database; `None`: the user's own (see [`crate::paths::Paths`]).
+    pub path: Option<PathBuf>,
+    /// Days that audit rows are kept; 0: none are written.
+    pub audit_days: u32,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self { path: None, audit_days: 30 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -150,8 +193,10 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(30),
             listen: ListenConfig::default(),
             limits: LimitsConfig::default(),
+            mcp: McpConfig::default(),
             admission: AdmissionConfig::default(),
             breaker: BreakerConfig::default(),
+            state: StateConfig::default(),
             backends: Vec::new(),
         }
     }
@@ -188,11 +233,15 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] where what is said here would not do there.
-    pub(crate) fn listening_as(mut self, now: &ListenConfig) -> Result<Self, ConfigError> {
-        let ListenConfig { local, group, tcp, keys: _ } = now.clone();
+    pub(crate) fn listening_as(mut self, now: &Self) -> Result<Self, ConfigError> {
+        let ListenConfig { local, group, tcp, keys: _ } = now.listen.clone();
         self.listen = ListenConfig { local, group, tcp, ..self.listen };
+        self.mcp.listen = now.mcp.listen;
         if let (Some(tcp), Err(_)) = (tcp, self.listen.check_exposure()) {
-            return Err(ConfigError::StillExposed(tcp));
+            return Err(ConfigError::StillExposed { key: "[listen] tcp", addr: tcp });
+        }
+        if let (Some(addr), Err(_)) = (self.mcp.listen, self.mcp.check_exposure()) {
+            return Err(ConfigError::StillExposed { key: "[mcp] listen", addr });
         }
         self.check_loops()?;
         Ok(self)

@@ -33,6 +33,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 pub(crate) use auth::authenticate;
 
+use crate::audit::Caller;
 use crate::endpoint::{Hangup, Socket};
 use crate::queue::Client;
 use crate::service::{Service, Stop};
@@ -53,12 +54,18 @@ thread_local! {
 }
 
 /// Serves one client until it is gone, idle for too long, or the daemon stops. `early` is what came with its key.
-pub(crate) async fn serve<S: Socket>(socket: S, client: Client, early: Vec<u8>, service: Arc<Service>) {
+pub(crate) async fn serve<S: Socket>(
+    socket: S,
+    client: Client,
+    caller: Caller,
+    early: Vec<u8>,
+    service: Arc<Service>,
+) {
     let mut connection = Connection {
         socket,
         lines: Lines::new(service.limits.frame_bytes_max),
         writer: Writer::default(),
-        dispatch: Dispatch::new(client, Arc::clone(&service)),
+        dispatch: Dispatch::new(client, caller, Arc::clone(&service)),
         input: Input::Open,
         last_request: Instant::now(),
         draining: false,

@@ -8,6 +8,7 @@
 
 mod admin;
 pub mod answer;
+pub mod audit;
 pub mod backends;
 pub mod config;
 mod connection;
@@ -15,6 +16,7 @@ pub mod discover;
 pub mod endpoint;
 pub mod lifecycle;
 pub mod lock;
+pub mod mcp;
 pub mod paths;
 mod platform;
 pub mod process;
@@ -26,3 +28,4 @@ pub mod secrets;
 mod service;
 mod service_manager;
 pub mod signals;
+pub mod state;

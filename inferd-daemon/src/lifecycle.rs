@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{self, Audit, Caller};
 use crate::connection;
 use crate::endpoint::{Listener, Peer, Socket};
 use crate::queue::{Admission, Client, ClientKey};
@@ -84,7 +85,13 @@ pub async fn serve_tcp(
 ) -> io::Result<()> {
     let gate = context.admission.unwrap_or_else(Admission::unlimited);
     let stop = Stop::default();
-    let service = Arc::new(Service { gate, router, limits: ConnectionLimits::default(), stop: stop.clone() });
+    let service = Arc::new(Service {
+        gate,
+        router,
+        limits: ConnectionLimits::default(),
+        stop: stop.clone(),
+        audit: Audit::off(),
+    });
     let keys = context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key)));
     let terms = Terms { service, keys, identity: Identity::default() };
     let door = Door::new(watch::Sender::new(terms).subscribe(), Room::new(DEFAULT_CONNECTIONS_MAX));
@@ -166,18 +173,32 @@ pub(crate) async fn take_in<L: Listener>(listener: L, door: Door) {
 
 /// Accepts for ever.
 async fn accept<L: Listener>(listener: &L, door: &Door) {
+    accept_each(listener, &door.room, &door.tasks, |socket, peer| {
+        let terms = door.terms.borrow().clone();
+        enter(socket, peer, terms)
+    })
+    .await;
+}
+
+/// Accepts for ever, and has `tasks` serve who came, each with a spot of `room`.
+pub(crate) async fn accept_each<L: Listener, F: Future<Output = ()> + Send + 'static>(
+    listener: &L,
+    room: &Room,
+    tasks: &TaskTracker,
+    serve: impl Fn(L::Socket, Peer) -> F,
+) {
     let mut backoff = BACKOFF_MIN;
     loop {
         // Past the limit nothing is accepted until somebody leaves; the system's backlog holds the rest.
-        door.room.free().await;
+        room.free().await;
         match listener.accept().await {
             Ok((socket, peer)) => {
                 backoff = BACKOFF_MIN;
                 // Another listener may have let somebody in meanwhile.
-                let spot = door.room.take().await;
-                let terms = door.terms.borrow().clone();
-                door.tasks.spawn(async move {
-                    enter(socket, peer, terms).await;
+                let spot = room.take().await;
+                let served = serve(socket, peer);
+                tasks.spawn(async move {
+                    served.await;
                     drop(spot);
                 });
             }
@@ -207,8 +228,16 @@ async fn enter<S: Socket>(mut socket: S, peer: Peer, terms: Terms) {
         (peer, _) => (client_key(peer, identity), Vec::new()),
     };
     tracing::debug!(?peer, ?key, "connection opened");
+    let caller = Caller::new(&key, audit_door(peer));
     let client: Client = service.gate.client(key);
-    connection::serve(socket, client, early, service).await;
+    connection::serve(socket, client, caller, early, service).await;
+}
+
+fn audit_door(peer: Peer) -> audit::Door {
+    match peer {
+        Peer::Local { .. } => audit::Door::Ndjson,
+        Peer::Tcp(_) => audit::Door::Tcp,
+    }
 }
 
 fn refuse(addr: SocketAddr) {

@@ -27,6 +27,8 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let filter = EnvFilter::try_from_env("INFERD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // That library says what clients send and are sent, and calls it an error when one of them leaves.
+    let filter = filter.add_directive("rmcp=off".parse()?);
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
     let source = Source { file: args.config, overrides: args.overrides };
@@ -44,7 +46,7 @@ async fn run(source: Source) -> anyhow::Result<ExitCode> {
         started = process::start(source) => started?,
         code = ends.next() => return Ok(code.into()),
     };
-    tracing::info!(local = %daemon.sockets().local.display(), tcp = ?daemon.sockets().tcp, "serving");
+    tracing::info!(local = %daemon.sockets().local.display(), tcp = ?daemon.sockets().tcp, mcp = ?daemon.sockets().mcp, "serving");
     let (drain, reloader) = (daemon.drain_token(), daemon.reloader());
     let mut stopped = std::pin::pin!(daemon.stopped());
     tokio::select! {

@@ -22,9 +22,14 @@ pub struct Paths {
     pub admin: PathBuf,
     /// Held by the one daemon there is.
     pub lock: PathBuf,
+    /// What the daemon remembers over a restart.
+    pub state: PathBuf,
     /// Whether the directory is one of our choosing, and so ours to tighten.
     own_dir: bool,
 }
+
+/// The file of what a daemon remembers.
+const STATE: &str = "state.db";
 
 /// A runtime directory that is not safe to use.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,10 @@ impl Paths {
     /// Those of this user. `INFERD_RUNTIME_DIR` names the directory; otherwise it is `$XDG_RUNTIME_DIR/inferd`,
     /// else `~/.inferd/run`; on macOS `$TMPDIR/inferd`; else `/tmp/inferd-<uid>`. On Windows it is
     /// `%LOCALAPPDATA%\inferd`, and the sockets are pipes.
+    ///
+    /// State is kept in `$XDG_STATE_HOME/inferd`, else `~/.local/state/inferd`; on macOS in
+    /// `~/Library/Application Support/inferd`. With `INFERD_RUNTIME_DIR`, on Windows, and without a home it is in the
+    /// directory of the rest: a daemon that is set apart remembers apart.
     #[must_use]
     pub fn of_user() -> Self {
         Self::on(System::HERE, |name| std::env::var_os(name), directory::user())
@@ -83,6 +92,17 @@ impl Paths {
     #[must_use]
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
         Self::under(System::HERE, dir.into(), false)
+    }
+
+    /// The directory of what a daemon remembers, where it is not that of the rest.
+    fn state_dir(system: System, dir: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+        match system {
+            System::Unix => dir("XDG_STATE_HOME")
+                .or_else(|| dir("HOME").map(|home| home.join(".local/state")))
+                .map(|dir| dir.join("inferd")),
+            System::MacOs => dir("HOME").map(|home| home.join("Library/Application Support/inferd")),
+            System::Windows => None,
+        }
     }
 
     fn on(system: System, env: impl Fn(&str) -> Option<OsString>, user: u32) -> Self {
@@ -97,7 +117,11 @@ impl Paths {
             System::MacOs => dir("TMPDIR").map(|dir| dir.join("inferd")),
             System::Windows => Some(dir("LOCALAPPDATA").unwrap_or_else(std::env::temp_dir).join("inferd")),
         };
-        Self::under(system, own.unwrap_or_else(|| format!("/tmp/inferd-{user}").into()), true)
+        let here = Self::under(system, own.unwrap_or_else(|| format!("/tmp/inferd-{user}").into()), true);
+        match Self::state_dir(system, dir) {
+            Some(dir) => Self { state: dir.join(STATE), ..here },
+            None => here,
+        }
     }
 
     fn under(system: System, runtime_dir: PathBuf, own_dir: bool) -> Self {
@@ -105,7 +129,14 @@ impl Paths {
             System::Windows => (r"\\.\pipe\inferd-infer".into(), r"\\.\pipe\inferd-admin".into()),
             System::Unix | System::MacOs => (runtime_dir.join("infer.sock"), runtime_dir.join("admin.sock")),
         };
-        Self { local, admin, lock: runtime_dir.join("daemon.lock"), runtime_dir, own_dir }
+        Self {
+            local,
+            admin,
+            lock: runtime_dir.join("daemon.lock"),
+            state: runtime_dir.join(STATE),
+            runtime_dir,
+            own_dir,
+        }
     }
 
     /// These, with requests taken at `local` where the configuration names a place.
@@ -113,6 +144,15 @@ impl Paths {
     pub fn with_local(self, local: Option<&Path>) -> Self {
         match local {
             Some(local) => Self { local: local.to_owned(), ..self },
+            None => self,
+        }
+    }
+
+    /// These, with the state kept at `state` where the configuration names a place.
+    #[must_use]
+    pub fn with_state(self, state: Option<&Path>) -> Self {
+        match state {
+            Some(state) => Self { state: state.to_owned(), ..self },
             None => self,
         }
     }

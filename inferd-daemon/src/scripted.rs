@@ -1,5 +1,7 @@
 //! A backend for tests that does in each call what the test says, and shows what was done to it.
 
+mod vectors;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,6 +13,8 @@ use futures_util::{Stream, StreamExt, stream};
 use inferd_engine::{Backend, GenerateError, TokenEvent, TokenStream};
 use inferd_proto::{Resolved, StopReason, Usage};
 use tokio::sync::{mpsc, watch};
+
+pub(crate) use vectors::Vectors;
 
 /// What one call of [`Backend::generate`] does.
 pub(crate) enum Turn {

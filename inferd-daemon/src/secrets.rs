@@ -73,6 +73,8 @@ pub enum SecretError {
 pub enum Owner {
     /// The TCP listener.
     Listener,
+    /// The MCP listener.
+    McpListener,
     /// The backend of this name.
     Backend(String),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listener => f.write_str("[listen]"),
+            Self::McpListener => f.write_str("[mcp]"),
             Self::Backend(name) => write!(f, "backend `{name}`"),
         }
     }
@@ -91,6 +94,8 @@ impl fmt::Display for Owner {
 pub struct Secrets {
     /// Those TCP clients present; `None`: none is asked for.
     pub clients: Option<Keys>,
+    /// Those MCP clients present; `None`: none is asked for.
+    pub mcp_clients: Option<Keys>,
     backends: HashMap<String, SecretString>,
 }
 
@@ -104,13 +109,8 @@ impl Secrets {
     }
 
     fn load_with(config: &Config, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, SecretError> {
-        let clients = match &config.listen.keys {
-            None => None,
-            Some(KeySource::Variable(name)) => {
-                Some(Keys::from_plain("default", &variable(name, Owner::Listener, &env)?))
-            }
-            Some(KeySource::File(path)) => Some(Keys::parse(path, &file(path, Owner::Listener)?)?),
-        };
+        let clients = keys(config.listen.keys.as_ref(), &Owner::Listener, &env)?;
+        let mcp_clients = keys(config.mcp.keys.as_ref(), &Owner::McpListener, &env)?;
         let mut backends = HashMap::new();
         for backend in &config.backends {
             let owner = Owner::Backend(backend.name.clone());
@@ -124,7 +124,7 @@ impl Secrets {
             };
             backends.insert(backend.name.clone(), SecretString::from(key.trim()));
         }
-        Ok(Self { clients, backends })
+        Ok(Self { clients, mcp_clients, backends })
     }
 
     /// The key to show to the backend of this name.
@@ -132,6 +132,21 @@ impl Secrets {
     pub fn of_backend(&self, name: &str) -> Option<&SecretString> {
         self.backends.get(name)
     }
+}
+
+/// The keys that the clients of a listener present.
+fn keys(
+    source: Option<&KeySource>,
+    owner: &Owner,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Keys>, SecretError> {
+    Ok(match source {
+        None => None,
+        Some(KeySource::Variable(name)) => {
+            Some(Keys::from_plain("default", &variable(name, owner.clone(), env)?))
+        }
+        Some(KeySource::File(path)) => Some(Keys::parse(path, owner, &file(path, owner.clone())?)?),
+    })
 }
 
 fn variable(name: &str, owner: Owner, env: impl Fn(&str) -> Option<OsString>) -> Result<String, SecretError> {
@@ -164,6 +179,12 @@ impl Keys {
         Self(vec![(name.into(), Sha256::digest(key).into())])
     }
 
+    /// Several keys that are at hand: names and keys.
+    #[cfg(test)]
+    pub(crate) fn several(keys: &[(&str, &str)]) -> Self {
+        Self(keys.iter().map(|(name, key)| ((*name).to_owned(), Sha256::digest(key).into())).collect())
+    }
+
     /// The name of the key that was presented, if it is one of these. All are looked at, always.
     #[must_use]
     pub fn identify(&self, presented: &str) -> Option<&str> {
@@ -177,7 +198,7 @@ impl Keys {
     }
 
     /// The text of a keys file: `name = "SHA-256 of the key, in hex"` on each line.
-    fn parse(path: &Path, text: &str) -> Result<Self, SecretError> {
+    fn parse(path: &Path, owner: &Owner, text: &str) -> Result<Self, SecretError> {
         let wrong = |start, reason: &str| SecretError::Line {
             path: path.to_owned(),
             line: line_of(text, start),
@@ -201,7 +222,7 @@ impl Keys {
             keys.push((name.to_string(), digest));
         }
         if keys.is_empty() {
-            return Err(SecretError::NoKey { path: path.to_owned(), owner: Owner::Listener });
+            return Err(SecretError::NoKey { path: path.to_owned(), owner: owner.clone() });
         }
         Ok(Self(keys))
     }

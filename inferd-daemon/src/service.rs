@@ -7,6 +7,7 @@ use std::time::Duration;
 use inferd_proto::{Hello, Limits, MAX_FRAME_BYTES, PROTOCOL_VERSION};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 
@@ -32,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) router: Arc<Router>,
     pub(crate) limits: ConnectionLimits,
     pub(crate) stop: Stop,
+    /// Where calls leave their rows.
+    pub(crate) audit: Audit,
 }
 
 /// What one connection may hold.
@@ -54,7 +57,7 @@ impl Default for ConnectionLimits {
 
 /// The two words that end a daemon.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop {
+pub struct Stop {
     /// Accept nothing new; finish what is open.
     draining: CancellationToken,
     /// End what is still open.
@@ -65,13 +68,13 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// Says that nothing new is accepted and what is open is finished.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         self.said.store(true, Ordering::Release);
         self.draining.cancel();
     }
 
     /// Says that what is still open is ended.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.said.store(true, Ordering::Release);
         self.ending.cancel();
     }

@@ -102,6 +102,14 @@ impl Home {
         Ok(command)
     }
 
+    /// Where a binary of the workspace is, for a program that starts it.
+    ///
+    /// # Errors
+    /// When the binary is not built.
+    pub fn binary(program: &str) -> Result<PathBuf> {
+        built(program)
+    }
+
     /// The TCP address the configuration names, if it does.
     pub(crate) fn tcp(&self) -> Result<Option<SocketAddr>> {
         let table: toml::Table = std::fs::read_to_string(self.config())?.parse()?;

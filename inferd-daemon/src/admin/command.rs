@@ -6,6 +6,7 @@ use inferd_proto::{AdminCommand, AdminStatus, ErrorCode, Response};
 use serde::Serialize;
 
 use super::{Admin, frame};
+use crate::mcp::SessionStore;
 use crate::router::LaneState;
 use crate::service::Service;
 
@@ -14,6 +15,8 @@ use crate::service::Service;
 pub(crate) struct Serving {
     pub(crate) service: Arc<Service>,
     pub(crate) sockets: Sockets,
+    /// Those of MCP clients, where such are taken.
+    pub(crate) sessions: Option<SessionStore>,
 }
 
 /// Where the daemon listens.
@@ -24,6 +27,9 @@ pub struct Sockets {
     /// The TCP address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<std::net::SocketAddr>,
+    /// The address for MCP clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<std::net::SocketAddr>,
 }
 
 /// The state of lanes, queue and clients.
@@ -42,6 +48,9 @@ struct Snapshot<'a> {
     active: usize,
     queue_depth: usize,
     clients: usize,
+    /// Sessions of MCP clients, where such are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<usize>,
     lanes: Vec<LaneState>,
 }
 
@@ -70,7 +79,7 @@ fn refused(code: ErrorCode, message: String) -> Vec<u8> {
     frame(&Response::Error { id, code, message, retry_after_ms: None, queue: None })
 }
 
-fn snapshot<'a>(admin: &Admin, Serving { service, sockets }: &'a Serving) -> Snapshot<'a> {
+fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions }: &'a Serving) -> Snapshot<'a> {
     let queue = service.gate.state();
     Snapshot {
         id: "admin",
@@ -85,6 +94,7 @@ fn snapshot<'a>(admin: &Admin, Serving { service, sockets }: &'a Serving) -> Sna
         active: service.gate.limits().active,
         queue_depth: queue.capacity,
         clients: service.gate.clients(),
+        sessions: sessions.as_ref().map(SessionStore::len),
         lanes: service.router.state(),
     }
 }

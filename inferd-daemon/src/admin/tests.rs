@@ -5,6 +5,7 @@ use inferd_proto::AdminStatus;
 use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
+use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{ConnectionLimits, Service, Stop};
@@ -28,9 +29,14 @@ impl Desk {
             router: Arc::new(Router::new(vec![Arc::new(Mock::new())])),
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
+            audit: Audit::off(),
         };
-        let sockets = Sockets { local: "/run/inferd.sock".into(), tcp: Some(([127, 0, 0, 1], 47321).into()) };
-        self.admin.serving.set(Serving { service: Arc::new(service), sockets }).unwrap();
+        let sockets = Sockets {
+            local: "/run/inferd.sock".into(),
+            tcp: Some(([127, 0, 0, 1], 47321).into()),
+            mcp: None,
+        };
+        self.admin.serving.set(Serving { service: Arc::new(service), sockets, sessions: None }).unwrap();
     }
 
     fn visit(&self, pipe_bytes: usize) -> Visitor {

@@ -6,7 +6,7 @@ mod page;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Config, KeySource, ListenConfig};
+use super::{Config, KeySource, ListenConfig, McpConfig};
 use crate::lifecycle::Identity;
 use page::Page;
 
@@ -44,6 +44,8 @@ fn settings_onto(page: &mut Page, config: &Config) {
     page.whole("open_requests_max", config.limits.open_requests_max);
     page.seconds("idle_timeout_s", config.limits.idle_timeout);
 
+    mcp(page, &config.mcp);
+
     page.heading("[admission]");
     page.whole("active", config.admission.active);
     page.whole("queue_depth", config.admission.queue_depth);
@@ -66,6 +68,10 @@ fn settings_onto(page: &mut Page, config: &Config) {
     page.seconds("window_s", config.breaker.window);
     page.seconds("cooldown_s", config.breaker.cooldown);
     page.seconds("cooldown_max_s", config.breaker.cooldown_max);
+
+    page.heading("[state]");
+    page.text("path", config.state.path.as_deref().unwrap_or(Path::new("default")).to_string_lossy());
+    page.whole("audit_days", config.state.audit_days);
 }
 
 fn listen(page: &mut Page, listen: &ListenConfig) {
@@ -80,6 +86,20 @@ fn listen(page: &mut Page, listen: &ListenConfig) {
         None => page.note("no tcp"),
     }
     key(page, listen.keys.as_ref(), "api_keys_file");
+}
+
+fn mcp(page: &mut Page, mcp: &McpConfig) {
+    page.heading("[mcp]");
+    match mcp.listen {
+        Some(listen) => page.text("listen", listen.to_string()),
+        None => page.note("no listen: MCP clients are not taken"),
+    }
+    match &*mcp.allowed_origins {
+        [] => page.note("no allowed_origins: only web pages of this machine may come"),
+        origins => page.line("allowed_origins", origins.to_vec()),
+    }
+    key(page, mcp.keys.as_ref(), "api_keys_file");
+    page.line("persist", mcp.persist);
 }
 
 fn key(page: &mut Page, source: Option<&KeySource>, file_key: &str) {

@@ -66,8 +66,13 @@ pub enum ConfigError {
         key: &'static str,
     },
     /// The key of a listener is taken away before the listener.
-    #[error("[listen] tcp: {0} is listened on until a restart, and beyond loopback a key is needed")]
-    StillExposed(SocketAddr),
+    #[error("{key}: {addr} is listened on until a restart, and beyond loopback a key is needed")]
+    StillExposed {
+        /// The listener's key in the file.
+        key: &'static str,
+        /// Where it listens.
+        addr: SocketAddr,
+    },
     /// Flags and environment lead to something that is not acceptable.
     #[error("{flag}: {reason}")]
     Flag {

@@ -49,8 +49,10 @@ fn rebased(mut config: Config, file: PathBuf) -> Config {
     let dir = file.parent().unwrap_or(Path::new(""));
     let rebase = |path: &mut PathBuf| *path = dir.join(&*path);
     let of_backends = config.backends.iter_mut().flat_map(|backend| backend.engine.paths_mut());
-    let of_keys = config.listen.keys.as_mut().and_then(KeySource::path_mut);
-    of_backends.chain(of_keys).chain(config.listen.local.as_mut()).for_each(rebase);
+    let keys = [&mut config.listen.keys, &mut config.mcp.keys].into_iter().flatten();
+    let of_keys = keys.filter_map(KeySource::path_mut);
+    let places = config.listen.local.as_mut().into_iter().chain(config.state.path.as_mut());
+    of_backends.chain(of_keys).chain(places).for_each(rebase);
     config.file = Some(file);
     config
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::read::{COUNT_MAX, is_variable, tcp_address};
-use super::{Config, KeySource};
+use super::{Config, KeySource, McpConfig};
 
 /// What flags and environment say; `None` leaves the file's word.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -22,6 +22,10 @@ pub struct Overrides {
     /// Name of the environment variable that holds the key TCP clients present
     #[arg(long, env = "INFERD_API_KEY_ENV", value_name = "NAME")]
     pub api_key_env: Option<String>,
+
+    /// Take MCP clients as well, on 127.0.0.1:47324 where nothing else is configured
+    #[arg(long, env = "INFERD_MCP")]
+    pub mcp: bool,
 
     /// Requests running at a time
     #[arg(long, env = "INFERD_ACTIVE", value_name = "COUNT", value_parser = count)]
@@ -49,6 +53,9 @@ impl Overrides {
             config.listen.keys = Some(KeySource::Variable(name.clone()));
         }
         config.listen.tcp = self.tcp.or(config.listen.tcp);
+        if self.mcp {
+            config.mcp.listen.get_or_insert(McpConfig::USUAL);
+        }
         config.admission.active = self.active.unwrap_or(config.admission.active).max(1);
         config.admission.queue_depth = self.queue_depth.unwrap_or(config.admission.queue_depth);
         config.drain_timeout = self.drain_timeout_s.unwrap_or(config.drain_timeout);

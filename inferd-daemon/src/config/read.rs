@@ -8,12 +8,18 @@ use toml::de::DeTable;
 
 use super::error::ConfigError;
 use super::section::{Section, line_of};
-use super::{AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, shape};
+use super::{
+    AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, McpConfig, StateConfig,
+    shape,
+};
 use crate::lifecycle::Identity;
 use crate::router::BreakerConfig;
 
 /// The most that anything is counted to.
 pub(super) const COUNT_MAX: i64 = 1_000_000;
+
+/// Ten years.
+const AUDIT_DAYS_MAX: i64 = 3650;
 
 /// A frame limit below this would refuse ordinary requests.
 const FRAME_BYTES_MIN: i64 = 1024;
@@ -31,8 +37,10 @@ pub(super) fn config(text: &str) -> Result<Config, ConfigError> {
         file: None,
         drain_timeout: top.seconds_or_none("drain_timeout_s")?.unwrap_or(defaults.drain_timeout),
         limits: read(&top, "limits", &shape::LIMITS, limits)?,
+        mcp: read(&top, "mcp", &shape::MCP, mcp)?,
         admission: read(&top, "admission", &shape::ADMISSION, admission)?,
         breaker: read(&top, "breaker", &shape::BREAKER, breaker)?,
+        state: read(&top, "state", &shape::STATE, state)?,
         backends: backends(&top, &listen)?,
         listen,
     })
@@ -44,10 +52,7 @@ fn refuse_what_is_not_served(top: &Section<'_>) -> Result<(), ConfigError> {
             return Err(top.wrong(key, format!("{what} not served by this version")));
         }
     }
-    match top.child("mcp", &shape::MCP)? {
-        Some(mcp) if mcp.has("listen") => Err(mcp.wrong("listen", "MCP is not served by this version")),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn read<T: Default>(
@@ -73,6 +78,33 @@ fn listen(section: &Section<'_>) -> Result<ListenConfig, ConfigError> {
     Ok(listen)
 }
 
+fn mcp(section: &Section<'_>) -> Result<McpConfig, ConfigError> {
+    let mcp = McpConfig {
+        listen: section
+            .text("listen")?
+            .map(|address| tcp_address(&address).map_err(|reason| section.wrong("listen", reason)))
+            .transpose()?,
+        allowed_origins: section.texts("allowed_origins")?.unwrap_or_default(),
+        keys: key_source(section, "api_keys_file")?,
+        persist: section.flag("persist")?.unwrap_or(true),
+    };
+    if !mcp.allowed_origins.iter().all(|origin| is_origin(origin)) {
+        let expected = "expected the scheme, host and port of each, as in \"https://app.example.com\"";
+        return Err(section.wrong("allowed_origins", expected));
+    }
+    mcp.check_exposure().map_err(|reason| section.wrong("listen", reason))?;
+    Ok(mcp)
+}
+
+/// A scheme, a host and perhaps a port, as a browser says in `Origin`.
+fn is_origin(text: &str) -> bool {
+    let parts = text.parse::<hyper::Uri>().ok().map(hyper::Uri::into_parts);
+    parts.is_some_and(|parts| {
+        let path = parts.path_and_query.is_none_or(|path| path.as_str() == "/");
+        parts.scheme.is_some() && parts.authority.is_some() && path && !text.ends_with('/')
+    })
+}
+
 /// An address and port; `localhost` is the only name, so that nothing depends on a resolver.
 pub(super) fn tcp_address(text: &str) -> Result<SocketAddr, &'static str> {
     let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
@@ -84,12 +116,23 @@ pub(super) fn tcp_address(text: &str) -> Result<SocketAddr, &'static str> {
 impl ListenConfig {
     /// TCP beyond loopback needs a key.
     pub(super) fn check_exposure(&self) -> Result<(), &'static str> {
-        match self.tcp {
-            Some(tcp) if !tcp.ip().to_canonical().is_loopback() && self.keys.is_none() => {
-                Err("beyond loopback a key is needed: set `api_key_env` or `api_keys_file`")
-            }
-            _ => Ok(()),
+        check_exposure(self.tcp, self.keys.as_ref())
+    }
+}
+
+impl McpConfig {
+    /// What is open beyond loopback needs a key.
+    pub(super) fn check_exposure(&self) -> Result<(), &'static str> {
+        check_exposure(self.listen, self.keys.as_ref())
+    }
+}
+
+fn check_exposure(listens: Option<SocketAddr>, keys: Option<&KeySource>) -> Result<(), &'static str> {
+    match listens {
+        Some(addr) if !addr.ip().to_canonical().is_loopback() && keys.is_none() => {
+            Err("beyond loopback a key is needed: set `api_key_env` or `api_keys_file`")
         }
+        _ => Ok(()),
     }
 }
 
@@ -156,6 +199,15 @@ fn breaker(section: &Section<'_>) -> Result<BreakerConfig, ConfigError> {
         window: section.seconds("window_s")?.unwrap_or(defaults.window),
         cooldown,
         cooldown_max: cooldown_max.unwrap_or(defaults.cooldown_max.max(cooldown)),
+    })
+}
+
+fn state(section: &Section<'_>) -> Result<StateConfig, ConfigError> {
+    Ok(StateConfig {
+        path: section.text("path")?.filter(|path| path != "default").map(PathBuf::from),
+        audit_days: section
+            .whole("audit_days", 0..=AUDIT_DAYS_MAX)?
+            .unwrap_or(StateConfig::default().audit_days),
     })
 }
 

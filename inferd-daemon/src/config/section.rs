@@ -139,6 +139,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Yes or no, under `key`.
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        match self.table.get(key).map(Spanned::get_ref) {
+            None => Ok(None),
+            Some(DeValue::Boolean(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.wrong(key, expected("true or false", other))),
+        }
+    }
+
     /// Whether there is a whole number under `key`.
     pub(super) fn holds_whole(&self, key: &str) -> bool {
         matches!(self.table.get(key).map(Spanned::get_ref), Some(DeValue::Integer(_)))

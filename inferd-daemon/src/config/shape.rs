@@ -17,6 +17,7 @@ pub(super) const TOP: Shape = Shape {
         "mcp",
         "admission",
         "breaker",
+        "state",
         "backends",
         "servers",
         "rooms",
@@ -31,7 +32,10 @@ pub(super) const LIMITS: Shape = Shape {
     keys: &["frame_bytes_max", "connections_max", "open_requests_max", "idle_timeout_s"],
 };
 
-pub(super) const MCP: Shape = Shape { heading: "[mcp]", keys: &["listen"] };
+pub(super) const MCP: Shape = Shape {
+    heading: "[mcp]",
+    keys: &["listen", "allowed_origins", "api_key_env", "api_keys_file", "persist"],
+};
 
 pub(super) const ADMISSION: Shape = Shape {
     heading: "[admission]",
@@ -40,6 +44,8 @@ pub(super) const ADMISSION: Shape = Shape {
 
 pub(super) const BREAKER: Shape =
     Shape { heading: "[breaker]", keys: &["failures", "window_s", "cooldown_s", "cooldown_max_s"] };
+
+pub(super) const STATE: Shape = Shape { heading: "[state]", keys: &["path", "audit_days"] };
 
 pub(super) const BACKENDS: Shape = Shape {
     heading: "[[backends]]",
@@ -67,4 +73,4 @@ pub(super) const BACKENDS: Shape = Shape {
     ],
 };
 
-pub(super) const ALL: &[Shape] = &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, BACKENDS];
+pub(super) const ALL: &[Shape] = &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, STATE, BACKENDS];

@@ -25,6 +25,10 @@ open_requests_max = 3
 idle_timeout_s = 0.25
 
 [mcp]
+listen = "0.0.0.0:47324"
+allowed_origins = ["https://app.example.com"]
+api_keys_file = "mcp-keys.toml"
+persist = false
 
 [admission]
 active = 0
@@ -38,6 +42,10 @@ failures = 4
 window_s = 10
 cooldown_s = 20
 cooldown_max_s = 20
+
+[state]
+path = "/var/lib/inferd/state.db"
+audit_days = 7
 
 [[backends]]
 name = "script \"quoted\""
@@ -106,14 +114,16 @@ fn what_is_described_is_a_file_that_says_the_same() {
 
 #[test]
 fn where_a_running_daemon_listens_is_what_another_configuration_has_to_do_with() {
-    let now =
-        Config::parse("[listen]\nlocal = \"/a\"\ntcp = \"0.0.0.0:1\"\napi_key_env = \"K\"").unwrap().listen;
+    let now = Config::parse("[listen]\nlocal = \"/a\"\ntcp = \"0.0.0.0:1\"\napi_key_env = \"K\"").unwrap();
     let meets =
         |text: &str| Config::parse(text).unwrap().listening_as(&now).map_err(|error| error.to_string());
     let config = meets("[listen]\nlocal = \"/b\"\napi_key_env = \"L\"").unwrap();
     let keys = Some(KeySource::Variable("L".into()));
-    assert_eq!(config.listen, ListenConfig { keys, ..now.clone() });
+    assert_eq!(config.listen, ListenConfig { keys, ..now.listen.clone() });
     insta::assert_snapshot!(meets("[listen]\nlocal = \"/b\"").unwrap_err(), @"[listen] tcp: 0.0.0.0:1 is listened on until a restart, and beyond loopback a key is needed");
+    let mcp = Config::parse("[mcp]\nlisten = \"0.0.0.0:2\"\napi_key_env = \"K\"").unwrap();
+    let bare = Config::default().listening_as(&mcp).unwrap_err();
+    insta::assert_snapshot!(bare, @"[mcp] listen: 0.0.0.0:2 is listened on until a restart, and beyond loopback a key is needed");
     let itself = "[listen]\nlocal = \"/b\"\napi_key_env = \"L\"\n[[backends]]\nname = \"x\"\nkind = \"inferd\"\nlocal = \"/a\"";
     insta::assert_snapshot!(meets(itself).unwrap_err(), @"backend `x`: local: this daemon itself is there: it would call itself");
 }

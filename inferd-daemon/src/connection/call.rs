@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::dispatch::Desk;
 use super::wire::Frames;
 use crate::answer::answer;
+use crate::audit::{Asked, Entry, Outcome, Witness};
 
 /// The connection's handle on a call.
 #[derive(Debug)]
@@ -89,20 +90,24 @@ pub(super) async fn run(
     received: Instant,
     mut frames: Frames,
 ) -> Arc<Call> {
-    let Desk { service, client, .. } = &*desk;
+    let Desk { service, client, caller, .. } = &*desk;
+    let mut entry = Entry::open(service, caller, received, || Asked::from(&*request));
+    let mut witness = Witness { entry: &mut entry, replies: &mut frames };
     let outcome = tokio::select! {
         biased;
-        outcome = answer(&service.gate, &service.router, client, request, received, &mut frames) => Some(outcome),
+        outcome = answer(&service.gate, &service.router, client, request, received, &mut witness) => Some(outcome),
         () = call.cancelled() => None,
     };
     match outcome {
         Some(Ok(())) => tracing::debug!(id = call.id, "request done"),
         Some(Err(error)) => {
             tracing::debug!(id = call.id, %error, "request failed");
+            entry.ended(Outcome::from(&error));
             frames.error(&error);
         }
         None => {
             tracing::debug!(id = call.id, "request cancelled");
+            entry.ended(Outcome::CANCELLED);
             frames.cancelled();
         }
     }

@@ -17,6 +17,7 @@ use super::call::{self, Call, Stage};
 use super::embedding;
 use super::outbox::Outbox;
 use super::wire::{Frames, millis};
+use crate::audit::{Asked, Caller, Entry, Kind, Outcome};
 use crate::queue::Client;
 use crate::service::Service;
 
@@ -30,6 +31,7 @@ const DRAINING: &str = "draining";
 pub(super) struct Desk {
     pub(super) service: Arc<Service>,
     pub(super) client: Client,
+    pub(super) caller: Caller,
     pub(super) outbox: Outbox,
 }
 
@@ -46,9 +48,9 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(super) fn new(client: Client, service: Arc<Service>) -> Self {
+    pub(super) fn new(client: Client, caller: Caller, service: Arc<Service>) -> Self {
         Self {
-            desk: Arc::new(Desk { service, client, outbox: Outbox::default() }),
+            desk: Arc::new(Desk { service, client, caller, outbox: Outbox::default() }),
             lone: None,
             others: FuturesUnordered::new(),
             calls: Vec::new(),
@@ -86,7 +88,7 @@ impl Dispatch {
     }
 
     fn open(&mut self, mut request: Request, received: Instant) {
-        let Some(id) = self.enter(std::mem::take(&mut request.id)) else { return };
+        let Some(id) = self.enter(std::mem::take(&mut request.id), Kind::Generate, received) else { return };
         let resolved = match request.resolve() {
             Ok(resolved) => Box::new(resolved),
             Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
@@ -98,7 +100,7 @@ impl Dispatch {
     }
 
     fn embed(&mut self, mut request: EmbedRequest, received: Instant) {
-        let Some(id) = self.enter(std::mem::take(&mut request.id)) else { return };
+        let Some(id) = self.enter(std::mem::take(&mut request.id), Kind::Embed, received) else { return };
         if let Err(error) = request.check() {
             return self.error(&id, error.to_error_code(), &error.to_string());
         }
@@ -108,7 +110,7 @@ impl Dispatch {
     }
 
     /// Whether another call may be opened, and under which id. If not, it has been told why.
-    fn enter(&self, mut id: String) -> Option<String> {
+    fn enter(&self, mut id: String, kind: Kind, received: Instant) -> Option<String> {
         if id.is_empty() && !self.calls.is_empty() {
             id = Uuid::now_v7().to_string();
         }
@@ -120,13 +122,23 @@ impl Dispatch {
         // Asked of the word itself: nobody who was told of it has a request taken.
         if self.desk.service.stop.is_said() {
             self.error(&id, ErrorCode::BackendUnavailable, DRAINING);
+            self.refused(kind, received, "draining");
             return None;
         }
         if self.calls.len() >= self.desk.service.limits.open_requests_max {
             self.too_many(&id);
+            self.refused(kind, received, "too_many_open");
             return None;
         }
         Some(id)
+    }
+
+    /// Leaves the row of a call that never was one.
+    #[cold]
+    fn refused(&self, kind: Kind, received: Instant, reason: &'static str) {
+        let Desk { service, caller, .. } = &*self.desk;
+        Entry::open(service, caller, received, || Asked { kind, model: None, bytes: 0 })
+            .ended(Outcome::Refused(reason));
     }
 
     fn begin(&mut self, call: Arc<Call>, running: Running) {

@@ -12,6 +12,7 @@ use super::call::{Call, Stage};
 use super::dispatch::Desk;
 use super::wire::refuse;
 use crate::answer::embed;
+use crate::audit::{Asked, Entry, Outcome};
 
 /// Runs a call to its terminal frame.
 pub(super) async fn run(
@@ -20,19 +21,28 @@ pub(super) async fn run(
     request: EmbedRequest,
     received: Instant,
 ) -> Arc<Call> {
+    let Desk { service, client, caller, .. } = &*desk;
+    let mut entry = Entry::open(service, caller, received, || Asked::from(&request));
     let named_model = request.model.is_some();
     let outcome = tokio::select! {
         biased;
-        outcome = embed(&desk.service.gate, &desk.service.router, &desk.client, request, received) => Some(outcome),
+        outcome = embed(&service.gate, &service.router, client, request, received) => Some(outcome),
         () = call.cancelled() => None,
     };
     match outcome {
-        Some(Ok((embedded, lane))) => answer(&desk, call.id(), embedded, lane),
+        Some(Ok((embedded, lane))) => {
+            entry.embedded(&embedded, &lane);
+            answer(&desk, call.id(), embedded, lane);
+        }
         Some(Err(error)) => {
             tracing::debug!(id = call.id(), %error, "embedding failed");
+            entry.ended(Outcome::from(&error));
             refuse(&desk, call.id(), &error, named_model);
         }
-        None => cancelled(&desk, call.id()),
+        None => {
+            entry.ended(Outcome::CANCELLED);
+            cancelled(&desk, call.id());
+        }
     }
     call.set_stage(Stage::Speaking);
     call

@@ -11,11 +11,13 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::audit::{Audit, Door};
 use crate::queue::{Admission, ClientKey, Limits};
 use crate::router::{LaneConfig, Router};
 use crate::scripted::{Scripted, Turn, answer, done, token};
 use crate::service::{ConnectionLimits, Stop};
 
+mod auditing;
 mod cancelling;
 mod dialect;
 mod embedding;
@@ -89,8 +91,15 @@ impl Rig {
     }
 
     fn routing(router: Router, gate: Admission, limits: ConnectionLimits) -> Self {
-        let service = Service { gate, router: Arc::new(router), limits, stop: Stop::default() };
+        let service =
+            Service { gate, router: Arc::new(router), limits, stop: Stop::default(), audit: Audit::off() };
         Self { service: Arc::new(service), connections: TaskTracker::new(), opened: AtomicU64::new(0) }
+    }
+
+    /// The same, leaving rows.
+    fn audited(mut self, audit: Audit) -> Self {
+        Arc::get_mut(&mut self.service).expect("nobody is connected yet").audit = audit;
+        self
     }
 
     fn local(&self) -> Talk {
@@ -105,9 +114,10 @@ impl Rig {
         let (ours, theirs) = tokio::io::duplex(pipe_bytes);
         let writes = Arc::default();
         let pipe = Pipe::<LOCAL> { stream: theirs, writes: Arc::clone(&writes) };
-        let client =
-            self.service.gate.client(ClientKey::Connection(self.opened.fetch_add(1, Ordering::Relaxed)));
-        let serve = serve(pipe, client, early.into(), Arc::clone(&self.service));
+        let key = ClientKey::Connection(self.opened.fetch_add(1, Ordering::Relaxed));
+        let caller = Caller::new(&key, if LOCAL { Door::Ndjson } else { Door::Tcp });
+        let client = self.service.gate.client(key);
+        let serve = serve(pipe, client, caller, early.into(), Arc::clone(&self.service));
         let (from, to) = tokio::io::split(ours);
         Talk { from: BufReader::new(from), to, writes, served: self.connections.spawn(serve) }
     }

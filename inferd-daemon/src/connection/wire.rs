@@ -1,16 +1,13 @@
-//! Events of an answer as frames of the wire, and every error as its code.
+//! Events of an answer as frames of the wire.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use inferd_engine::GenerateError;
-use inferd_proto::{Answer, Ending, ErrorCode, QueueState, Resolved, Response, StopReason, Usage};
+use inferd_proto::{Answer, Ending, Resolved, Response, StopReason, Usage};
 
 use super::call::{Call, Stage};
 use super::dispatch::Desk;
-use crate::answer::{AnswerError, Event, Replies};
-use crate::queue::Refused;
-use crate::router::RouteError;
+use crate::answer::{AnswerError, Event, Replies, Said};
 
 /// Where the frames of one call go, and in which dialect.
 #[derive(Debug)]
@@ -81,7 +78,7 @@ impl Frames {
 
 /// The terminal frame of a call that failed with `error`; an error of the model is told only to who named one.
 pub(super) fn refuse(desk: &Desk, id: &str, error: &AnswerError, named_model: bool) {
-    let Said { code, retry_after, queue } = said(error, named_model);
+    let Said { code, retry_after, queue } = error.said(named_model);
     desk.outbox.put(|out| {
         Answer::error(out, id, code, &error.to_string(), retry_after.map(millis), queue);
     });
@@ -144,46 +141,6 @@ impl Frames {
         self.call.set_stage(Stage::Speaking);
         let answer = &mut self.answer;
         self.desk.outbox.put(|out| write(answer, out));
-    }
-}
-
-/// What the wire says of an error beside its text.
-struct Said {
-    code: ErrorCode,
-    retry_after: Option<Duration>,
-    queue: Option<QueueState>,
-}
-
-/// Every error as its code.
-fn said(error: &AnswerError, named_model: bool) -> Said {
-    let plain = |code| Said { code, retry_after: None, queue: None };
-    match error {
-        AnswerError::Refused(Refused::QueueFull { retry_after, queue }) => {
-            Said { code: ErrorCode::QueueFull, retry_after: Some(*retry_after), queue: Some(*queue) }
-        }
-        AnswerError::Refused(Refused::TooLate { .. }) | AnswerError::DeadlineExceeded { .. } => {
-            plain(ErrorCode::DeadlineExceeded)
-        }
-        AnswerError::Route(RouteError::ModelNotFound(_)) => plain(ErrorCode::ModelNotFound),
-        AnswerError::Route(RouteError::NoEmbeddings) => plain(ErrorCode::InvalidRequest),
-        AnswerError::Route(RouteError::Shut { retry_after }) => {
-            Said { retry_after: Some(*retry_after), ..plain(ErrorCode::BackendUnavailable) }
-        }
-        AnswerError::Route(RouteError::Lane { error, .. }) | AnswerError::CutShort { error, .. } => {
-            match error {
-                GenerateError::InvalidRequest(_) => plain(ErrorCode::InvalidRequest),
-                GenerateError::ModelNotFound(_) if named_model => plain(ErrorCode::ModelNotFound),
-                GenerateError::Busy { retry_after, .. } => {
-                    Said { retry_after: *retry_after, ..plain(ErrorCode::BackendUnavailable) }
-                }
-                GenerateError::NotReady
-                | GenerateError::ModelNotFound(_)
-                | GenerateError::Declined(_)
-                | GenerateError::RefusedCredentials
-                | GenerateError::Unavailable(_) => plain(ErrorCode::BackendUnavailable),
-                GenerateError::Internal(_) => plain(ErrorCode::Internal),
-            }
-        }
     }
 }
 

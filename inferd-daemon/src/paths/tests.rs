@@ -44,6 +44,24 @@ fn a_named_runtime_directory_comes_before_all_others() {
 }
 
 #[test]
+fn state_outlives_a_session_of_the_user_and_is_apart_for_a_daemon_set_apart() {
+    let home = ("HOME", "/home/u");
+    let state = |system, pairs: &[(&str, &str)]| on(system, pairs).state;
+    let runtime = ("XDG_RUNTIME_DIR", "/run/user/1000");
+    assert_eq!(state(System::Unix, &[runtime, home]), Path::new("/home/u/.local/state/inferd/state.db"));
+    let set = ("XDG_STATE_HOME", "/var/u");
+    assert_eq!(state(System::Unix, &[set, runtime, home]), Path::new("/var/u/inferd/state.db"));
+    let library = Path::new("/home/u/Library/Application Support/inferd/state.db");
+    assert_eq!(state(System::MacOs, &[home]), library);
+    assert_eq!(state(System::Windows, &[("LOCALAPPDATA", "/local")]), Path::new("/local/inferd/state.db"));
+    assert_eq!(state(System::Unix, &[]), Path::new("/tmp/inferd-1000/state.db"));
+    let apart = ("INFERD_RUNTIME_DIR", "/srv/i");
+    assert_eq!(state(System::Unix, &[apart, set, home]), Path::new("/srv/i/state.db"));
+    let configured = Paths::in_dir("/srv/i").with_state(Some(Path::new("/data/s.db")));
+    assert_eq!(configured.state, Path::new("/data/s.db"));
+}
+
+#[test]
 fn the_configured_socket_moves_nothing_but_itself() {
     let paths = Paths::in_dir("/srv/i");
     assert_eq!(paths.clone().with_local(None), paths);

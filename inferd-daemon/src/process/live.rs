@@ -10,6 +10,7 @@ use std::time::Duration;
 use inferd_engine::Backend;
 use inferd_proto::{AdminStatus, LoadPhase, Reloaded};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +21,11 @@ use crate::admin::Hub;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
+use crate::mcp::{Desk, McpConfig, SessionStore, Tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
+use crate::state::State;
 
 /// Everything that a reload changes.
 pub(super) struct Live {
@@ -31,6 +34,7 @@ pub(super) struct Live {
     /// What was built of each backend that is wanted, in their order.
     built: Vec<Arc<dyn Backend>>,
     terms: watch::Sender<Terms>,
+    mcp: watch::Sender<McpConfig>,
     room: Room,
     around: Around,
 }
@@ -39,6 +43,8 @@ pub(super) struct Live {
 pub(super) struct Around {
     pub(super) hub: Hub,
     pub(super) tasks: TaskTracker,
+    /// What is remembered over a restart, where the system lets it be.
+    pub(super) state: Option<State>,
     /// Cancelled when the tasks are to end.
     pub(super) stopping: CancellationToken,
 }
@@ -67,14 +73,20 @@ impl Live {
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
+            audit: wanted.audit(around.state.as_ref()),
         };
         let terms = watch::Sender::new(wanted.terms(service));
+        let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, room, around })
+        Ok(Self { source, wanted, built, terms, mcp, room, around })
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.wanted.config
+    }
+
+    pub(super) fn state(&self) -> Option<&State> {
+        self.around.state.as_ref()
     }
 
     pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {
@@ -88,6 +100,24 @@ impl Live {
 
     pub(super) fn door(&self) -> Door {
         Door::new(self.terms.subscribe(), self.room.clone())
+    }
+
+    /// What MCP calls work with; each is counted by `calls`.
+    pub(super) fn desk(&self, calls: TaskTracker, started: Instant) -> Arc<Desk> {
+        Desk::new(self.terms.subscribe(), Tools::own(), calls, started)
+    }
+
+    /// Where sessions of MCP clients are kept.
+    pub(super) async fn sessions(&self) -> SessionStore {
+        match &self.around.state {
+            Some(state) if self.wanted.config.mcp.persist => SessionStore::on_shelf(state.clone()).await,
+            _ => SessionStore::new(),
+        }
+    }
+
+    /// Whom the MCP listener lets in.
+    pub(super) fn mcp(&self) -> watch::Receiver<McpConfig> {
+        self.mcp.subscribe()
     }
 
     /// Asks lanes what they serve, and waits a little. Too slow is no failure: a lane takes any model until it has said
@@ -117,7 +147,7 @@ impl Live {
         }
         let mut wanted = Wanted::of(config).await?;
         let plan = Plan::between(&self.wanted, &wanted);
-        wanted.config = wanted.config.listening_as(&self.wanted.config.listen)?;
+        wanted.config = wanted.config.listening_as(&self.wanted.config)?;
         let built = self.build(&wanted, &plan)?;
         self.apply(wanted, built, &plan);
         Ok(plan.report())
@@ -142,6 +172,7 @@ impl Live {
         self.room.resize(wanted.config.limits.connections_max);
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
+        self.mcp.send_replace(wanted.mcp());
         self.wanted = wanted;
 
         let replaced = std::mem::replace(&mut self.built, built);

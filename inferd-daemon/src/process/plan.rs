@@ -6,11 +6,22 @@ use inferd_proto::Reloaded;
 
 use super::wanted::Wanted;
 
-/// What takes a restart: what clients are connected through cannot be swapped under them.
-const NEEDS_RESTART: [&str; 3] = ["[listen] local", "[listen] group", "[listen] tcp"];
+/// What takes a restart: what clients are connected through, and what is being written to, cannot be swapped under them.
+const NEEDS_RESTART: [&str; 7] = [
+    "[listen] local",
+    "[listen] group",
+    "[listen] tcp",
+    "[mcp] listen",
+    "[mcp] persist",
+    "[state] path",
+    "[state] audit_days",
+];
 
 /// Where the keys of clients are said to be.
 const KEYS: [&str; 2] = ["[listen] api_key_env", "[listen] api_keys_file"];
+
+/// Where the keys of MCP clients are.
+const MCP_KEYS: [&str; 2] = ["[mcp] api_key_env", "[mcp] api_keys_file"];
 
 /// The difference between two configurations. Backends are told apart by name.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,10 +62,14 @@ fn changed_settings(old: &Wanted, new: &Wanted) -> BTreeSet<String> {
     let [before, after] = [old, new].map(|wanted| wanted.config.settings());
     let differs = |name: &&String| before.get(*name) != after.get(*name);
     let mut changed: BTreeSet<String> = before.keys().chain(after.keys()).filter(differs).cloned().collect();
-    if old.secrets.clients != new.secrets.clients && !changed.iter().any(|name| KEYS.contains(&name.as_str()))
-    {
-        // The same place holds other keys now.
-        changed.extend(KEYS.iter().filter(|name| after.contains_key(**name)).map(ToString::to_string));
+    for (keys, differ) in [
+        (KEYS, old.secrets.clients != new.secrets.clients),
+        (MCP_KEYS, old.secrets.mcp_clients != new.secrets.mcp_clients),
+    ] {
+        if differ && !changed.iter().any(|name| keys.contains(&name.as_str())) {
+            // The same place holds other keys now.
+            changed.extend(keys.iter().filter(|name| after.contains_key(**name)).map(ToString::to_string));
+        }
     }
     changed
 }

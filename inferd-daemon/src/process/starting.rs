@@ -1,5 +1,8 @@
 //! From nothing to a daemon that serves, in order: lock, admin socket, keys, backends, listeners.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use inferd_proto::AdminStatus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +18,11 @@ use crate::config::{Config, Source};
 use crate::endpoint::{LocalListener, bind_tcp, inherited};
 use crate::lifecycle::take_in;
 use crate::lock::Lock;
+use crate::mcp::{self, Handler};
 use crate::paths::Paths;
 use crate::service::Stop;
 use crate::service_manager::{self, Word};
+use crate::state::{Settings, State};
 
 /// Starts the daemon that `source` describes; it serves when this returns, and reads `source` again when it is told to.
 ///
@@ -25,7 +30,8 @@ use crate::service_manager::{self, Word};
 /// [`StartError`]: nothing is left behind.
 pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let config = source.read()?;
-    let paths = Paths::of_user().with_local(config.listen.local.as_deref());
+    let paths =
+        Paths::of_user().with_local(config.listen.local.as_deref()).with_state(config.state.path.as_deref());
     paths.prepare()?;
     let lock = Lock::acquire(&paths.lock)?;
 
@@ -37,22 +43,32 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     // Until everything is up, an error ends what was begun.
     let unwind = admin_stop.clone().drop_guard();
 
+    let state = remember(&paths, &config);
+    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), state, stopping: admin_stop.clone() };
     let (wanted, stop) = (Wanted::of(config).await?, Stop::default());
     let engines = wanted.engines;
-    let around = Around { hub: admin.hub.clone(), tasks: tasks.clone(), stopping: admin_stop.clone() };
     let live = Live::open(source, wanted, stop.clone(), around)?;
     live.learn_models().await;
     live.keep_models_fresh();
 
-    let Bound { local, tcp, sockets } = bind(live.config(), &paths).await?;
+    let Bound { local, tcp, mcp, sockets } = bind(live.config(), &paths).await?;
     let door = live.door();
     let (listeners, connections) = (TaskTracker::new(), door.tasks.clone());
     if let Some(tcp) = tcp {
         listeners.spawn(take_in(tcp, door.clone()));
     }
     listeners.spawn(take_in(local, door));
+    let sessions = match mcp {
+        Some(mcp) => {
+            let (desk, sessions) = (live.desk(connections.clone(), admin.started), live.sessions().await);
+            let handler = move || Handler::new(Arc::clone(&desk));
+            connections.spawn(mcp::serve(mcp, live.mcp(), handler, sessions.clone(), stop.clone()));
+            Some(sessions)
+        }
+        None => None,
+    };
 
-    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone() });
+    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone(), sessions });
     admin.hub.publish(AdminStatus::Ready);
     service_manager::tell(Word::Ready);
     let stopped = admin_stop.clone();
@@ -64,10 +80,18 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     Ok(Daemon { drain, reloader, supervisor, sockets, engines })
 }
 
+/// Begins to keep state. A daemon that cannot serves all the same.
+fn remember(paths: &Paths, config: &Config) -> Option<State> {
+    let settings = Settings::new(&paths.state, config.state.audit_days);
+    let state = State::open(settings);
+    state.inspect_err(|error| tracing::warn!(%error, "no state is kept: there is no thread for it")).ok()
+}
+
 /// What requests come through.
 struct Bound {
     local: LocalListener,
     tcp: Option<TcpListener>,
+    mcp: Option<TcpListener>,
     sockets: Sockets,
 }
 
@@ -80,15 +104,22 @@ async fn bind(config: &Config, paths: &Paths) -> Result<Bound, StartError> {
     };
     let tcp = match (inherited.tcp, config.listen.tcp) {
         (Some(tcp), _) => Some(tcp),
-        (None, Some(addr)) => {
-            let bound = bind_tcp(&addr.to_string()).await;
-            Some(bound.map_err(|source| StartError::Tcp { addr, source })?)
-        }
+        (None, Some(addr)) => Some(listen_on(addr).await?),
         (None, None) => None,
     };
+    let mcp = match config.mcp.listen {
+        Some(addr) => Some(listen_on(addr).await?),
+        None => None,
+    };
+    let addr_of = |listener: Option<&TcpListener>| listener.and_then(|listener| listener.local_addr().ok());
     let sockets = Sockets {
         local: local.path().unwrap_or(&paths.local).to_owned(),
-        tcp: tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()),
+        tcp: addr_of(tcp.as_ref()),
+        mcp: addr_of(mcp.as_ref()),
     };
-    Ok(Bound { local, tcp, sockets })
+    Ok(Bound { local, tcp, mcp, sockets })
+}
+
+async fn listen_on(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    bind_tcp(&addr.to_string()).await.map_err(|source| StartError::Tcp { addr, source })
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - One reload at a time, none once the daemon drains.
-//! - What has to be ended is ended in order: listeners, connections, backends, the admin socket, the lock.
+//! - What has to be ended is ended in order: listeners, connections, backends, the admin socket, the state, the lock.
 
 use inferd_proto::AdminStatus;
 use tokio::sync::mpsc;
@@ -79,6 +79,9 @@ impl Supervisor {
         self.admin_stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(state) = self.live.state() {
+            state.close().await;
+        }
         // Last: whoever gets the lock next finds the sockets gone.
         drop(self.lock);
     }

@@ -1,19 +1,23 @@
 //! What is to be served: a configuration enters; with it leave the backends it comes to, their keys, and what gate,
 //! lanes and connections go by.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use inferd_engine::Backend;
 
 use super::Engines;
+use crate::audit::Audit;
 use crate::backends::Recipe;
 use crate::config::{BackendConfig, Config};
 use crate::discover::{self, Candidate};
 use crate::lifecycle::Terms;
+use crate::mcp;
 use crate::queue;
 use crate::router::LaneConfig;
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service};
+use crate::state::State;
 
 /// A configuration with everything that it names.
 #[derive(Debug, Clone)]
@@ -75,12 +79,36 @@ impl Wanted {
         Terms { service: Arc::new(service), keys, identity: self.config.admission.client }
     }
 
+    /// Whom the MCP listener lets in.
+    pub(super) fn mcp(&self) -> mcp::McpConfig {
+        let listens = self.config.mcp.listen.map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified());
+        let host = listens.map(|ip| match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+        let connections_max = self.config.limits.connections_max;
+        mcp::McpConfig {
+            allowed_origins: self.config.mcp.allowed_origins.clone(),
+            allowed_hosts: host.into_iter().collect(),
+            keys: self.secrets.mcp_clients.clone().map(Arc::new),
+            limits: mcp::Limits { connections_max, ..mcp::Limits::default() },
+        }
+    }
+
     pub(super) fn gate_limits(&self) -> queue::Limits {
         queue::Limits {
             active: self.config.admission.active,
             queue_depth: self.config.admission.queue_depth,
             per_client_queue: self.config.admission.per_client_queue(),
             ageing: self.config.admission.ageing,
+        }
+    }
+
+    /// Where calls leave their rows.
+    pub(super) fn audit(&self, state: Option<&State>) -> Audit {
+        match state {
+            Some(state) if self.config.state.audit_days > 0 => Audit::new(state.clone()),
+            _ => Audit::off(),
         }
     }
 

@@ -23,6 +23,8 @@ pub enum ClientKey {
     Key(String),
     /// Whoever is behind one connection.
     Connection(u64),
+    /// Whoever is behind one MCP session.
+    Session(u64),
 }
 
 /// A client's account, as its connections hold it.

@@ -12,7 +12,7 @@ fn load(text: &str, pairs: &[(&str, &str)]) -> Result<Secrets, SecretError> {
 }
 
 fn keys(text: &str) -> Result<Keys, String> {
-    Keys::parse(Path::new("keys.toml"), text).map_err(|error| error.to_string())
+    Keys::parse(Path::new("keys.toml"), &Owner::Listener, text).map_err(|error| error.to_string())
 }
 
 const BACKEND: &str = "[[backends]]\nname = \"far\"\nkind = \"openai\"\nbase_url = \"http://h\"\n";
@@ -37,6 +37,16 @@ fn the_key_in_the_variable_is_named_default() {
     let secrets = load("[listen]\napi_key_env = \"KEY\"", &[("KEY", "alpha")]).unwrap();
     assert_eq!(secrets.clients.unwrap().identify("alpha"), Some("default"));
     assert!(load("", &[]).unwrap().clients.is_none());
+}
+
+#[test]
+fn mcp_clients_have_keys_of_their_own() {
+    let text = "[listen]\napi_key_env = \"KEY\"\n[mcp]\napi_key_env = \"OTHER\"";
+    let secrets = load(text, &[("KEY", "alpha"), ("OTHER", "beta")]).unwrap();
+    assert_eq!(secrets.mcp_clients.as_ref().unwrap().identify("beta"), Some("default"));
+    assert_eq!(secrets.mcp_clients.unwrap().identify("alpha"), None);
+    let missing = load(text, &[("KEY", "alpha")]).unwrap_err();
+    insta::assert_snapshot!(missing, @"OTHER is not set: [mcp] takes its key from it");
 }
 
 #[test]

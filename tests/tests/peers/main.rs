@@ -5,6 +5,7 @@
 mod anthropic_types;
 mod llama;
 mod llama_contract;
+mod mcp;
 mod ollama_types;
 mod openai_types;
 mod relay;
@@ -19,6 +20,13 @@ fn llama_url() -> Result<String> {
 
 fn types_url() -> Result<String> {
     std::env::var("INFERD_TEST_TYPES_URL").context("INFERD_TEST_TYPES_URL is not set: run tests/run")
+}
+
+/// The Python that has this major of the MCP SDK.
+fn mcp_python(major: u32) -> Result<String> {
+    let sdks =
+        std::env::var("INFERD_TEST_MCP_SDKS").context("INFERD_TEST_MCP_SDKS is not set: run tests/run")?;
+    Ok(format!("{sdks}/mcp_sdk_{major}/bin/python"))
 }
 
 /// `base` with the fields of `more`.

@@ -55,6 +55,14 @@ fn a_flag_cannot_open_tcp_to_the_world_without_a_key() {
 }
 
 #[test]
+fn the_flag_for_mcp_takes_the_address_of_the_file_else_the_usual_one() {
+    let mcp = flags(&["--mcp"]).unwrap();
+    assert_eq!(Config::default().apply(&mcp).unwrap().mcp.listen, Some("127.0.0.1:47324".parse().unwrap()));
+    let config = Config::parse("[mcp]\nlisten = \"[::1]:5\"").unwrap();
+    assert_eq!(config.apply(&mcp).unwrap().mcp.listen, Some("[::1]:5".parse().unwrap()));
+}
+
+#[test]
 fn a_flag_cannot_make_the_daemon_call_itself() {
     let text = "[[backends]]\nname = \"x\"\nkind = \"inferd\"\ntcp = \"localhost:5\"";
     let config = Config::parse(text).unwrap();

@@ -137,8 +137,7 @@ fn another_daemon_is_at_one_place_that_is_not_this_one() {
 
 #[test]
 fn what_this_version_does_not_serve_is_refused() {
-    let refused =
-        refusals(&["[[servers]]\nname = \"x\"", "[[rooms]]", "[mcp]\nlisten = \"127.0.0.1:47324\""]);
+    let refused = refusals(&["[[servers]]\nname = \"x\"", "[[rooms]]"]);
     insta::assert_snapshot!(refused);
 }
 
@@ -169,6 +168,24 @@ fn tcp_on_loopback_needs_no_key() {
         let config = Config::parse(&format!("[listen]\ntcp = \"{address}\""));
         assert!(config.is_ok_and(|config| config.listen.tcp.unwrap().port() == 1), "{address}");
     }
+}
+
+#[test]
+fn an_mcp_listener_goes_by_the_rules_of_the_tcp_listener() {
+    let config = Config::parse("[mcp]\nlisten = \"localhost:1\"").unwrap();
+    assert_eq!(config.mcp.listen, Some("127.0.0.1:1".parse().unwrap()));
+    let refused = refusals(&[
+        "[mcp]\nlisten = \"host:1\"",
+        "[mcp]\nlisten = \"0.0.0.0:1\"",
+        "[mcp]\napi_key_env = \"K\"\napi_keys_file = \"keys.toml\"",
+        "[mcp]\napi_key_env = \"sk-secret\"",
+        "[mcp]\npersist = \"no\"",
+        "[mcp]\nallowed_origins = [\"app.example.com\"]",
+        "[mcp]\nallowed_origins = [\"https://app.example.com/page\"]",
+        "[mcp]\nallowed_origins = [\"https://app.example.com\", \"*\"]",
+    ]);
+    insta::assert_snapshot!(refused);
+    assert!(Config::parse("[mcp]\nlisten = \"0.0.0.0:1\"\napi_key_env = \"K\"").is_ok());
 }
 
 #[test]

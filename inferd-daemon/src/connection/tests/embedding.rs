@@ -1,46 +1,7 @@
 //! Vectors: one request, one frame.
 
-use async_trait::async_trait;
-use inferd_engine::{Capabilities, Embedded, GenerateError, TokenStream};
-use inferd_proto::{EmbedRequest, EmbedUsage, Resolved};
-
 use super::*;
-
-/// Makes vectors of this length, and answers nothing; or never gets round to it.
-struct Vectors {
-    dimensions: usize,
-    hangs: bool,
-}
-
-#[async_trait]
-impl Backend for Vectors {
-    fn name(&self) -> &'static str {
-        "vectors"
-    }
-
-    fn ready(&self) -> bool {
-        true
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { embed: true, ..Capabilities::default() }
-    }
-
-    async fn generate(&self, _request: Resolved) -> Result<TokenStream, GenerateError> {
-        Err(GenerateError::Unavailable("only embeds".to_owned()))
-    }
-
-    async fn embed(&self, request: EmbedRequest) -> Result<Embedded, GenerateError> {
-        if self.hangs {
-            std::future::pending::<()>().await;
-        }
-        Ok(Embedded {
-            embeddings: request.input.iter().map(|_| vec![0.1; self.dimensions]).collect(),
-            model: request.model.unwrap_or_else(|| "m".to_owned()),
-            usage: EmbedUsage { prompt_tokens: 3 },
-        })
-    }
-}
+use crate::scripted::Vectors;
 
 fn making(dimensions: usize, limits: ConnectionLimits) -> Rig {
     routing(Vectors { dimensions, hangs: false }, limits)
@@ -121,4 +82,22 @@ async fn an_embedding_waits_its_turn_can_be_cancelled_and_keeps_its_id_to_itself
 async fn talk_one(talk: &mut Talk, line: &str) -> Response {
     talk.send(line).await;
     talk.frame().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn vectors_leave_a_row_like_an_answer() {
+    use crate::audit::{Query, read};
+    use crate::state::{Settings, State};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let state = State::open(Settings::new(&path, 30)).unwrap();
+    let rig = making(3, ConnectionLimits::default()).audited(Audit::new(state.clone()));
+    let mut talk = rig.local();
+    talk.send(r#"{"type":"embed","id":"e","input":["one","two"]}"#).await;
+    talk.line().await.unwrap();
+    state.close().await;
+    let row = read(&path, &Query { since: None, count: 1 }).unwrap().remove(0);
+    assert_eq!((&*row.kind, &*row.outcome, row.lane.as_deref()), ("embed", "served", Some("vectors")));
+    assert_eq!((row.model.as_deref(), row.prompt_tokens), (Some("m"), 3));
+    assert_eq!((row.request_bytes, row.answer_bytes), (8, 32));
 }
