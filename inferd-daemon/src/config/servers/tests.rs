@@ -1,7 +1,6 @@
 use std::fmt::Write;
 
 use super::super::{Config, Overrides};
-use super::*;
 
 fn refusals(texts: &[&str]) -> String {
     let mut page = String::new();
