@@ -2,8 +2,8 @@
 
 use inferd_engine::testing::upstream::Reply;
 
-use crate::begun;
-use crate::engines::Engine;
+use super::super::begun;
+use super::super::engines::Engine;
 
 /// A fault.
 pub(super) struct Row {

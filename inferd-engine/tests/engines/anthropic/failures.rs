@@ -1,4 +1,4 @@
-//! How it fails where the protocol has its own way of saying so. What all engines have in common is in `tests/faults`.
+//! How it fails where the protocol has its own way of saying so. What all engines have in common is in `faults`.
 
 use super::*;
 

@@ -1,5 +1,5 @@
 //! The Ollama engine against a scripted server: what it asks, and what it makes of answers. What it has in common with
-//! the other engines that speak HTTP is tested with them.
+//! the other engines that speak HTTP is tested with them, in `faults`.
 
 mod answers;
 mod requests;
