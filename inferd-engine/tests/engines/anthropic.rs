@@ -5,31 +5,27 @@ mod answers;
 mod failures;
 mod requests;
 
-use inferd_engine::RemoteConfig;
-use inferd_engine::anthropic::Anthropic;
-use inferd_engine::testing::contract::{question, rest};
+use std::sync::Arc;
+
+use inferd_engine::testing::contract::question;
 use inferd_engine::testing::upstream::{Reply, Upstream};
 use inferd_engine::{Backend, GenerateError, TokenEvent};
-use inferd_proto::{FunctionCall, FunctionTag, StopReason, ToolCall, Usage};
+use inferd_proto::StopReason;
 use serde_json::{Value, json};
 
-const KEY: &str = "my-own-key-71";
+use crate::asked;
+use crate::lane::{KEY, keyed};
+use crate::protocols::Engine;
+use crate::protocols::anthropic::Anthropic;
+use crate::told::{answered, call, done, done_calling, thinking, token};
 
-fn config(upstream: &Upstream) -> RemoteConfig {
-    let mut config = RemoteConfig::new("lane", upstream.url());
-    config.models = vec!["m".into()];
-    config.api_key = Some(KEY.into());
-    config
-}
-
-fn engine(upstream: &Upstream) -> Anthropic {
-    Anthropic::new(config(upstream)).expect("a good configuration")
+fn engine(upstream: &Upstream) -> Arc<dyn Backend> {
+    Anthropic.built(keyed(upstream))
 }
 
 /// All events of an answer to `reply`.
 async fn events(reply: Reply) -> Vec<TokenEvent> {
-    let upstream = Upstream::start([reply]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
+    asked::events(&Anthropic, reply).await
 }
 
 /// A stream of these events, named as the API names them.
@@ -68,32 +64,4 @@ fn end(reason: &str) -> Value {
 
 fn stop() -> Value {
     json!({"type": "message_stop"})
-}
-
-fn token(text: &str) -> TokenEvent {
-    TokenEvent::Token(text.into())
-}
-
-fn thinking(text: &str) -> TokenEvent {
-    TokenEvent::Thinking(text.into())
-}
-
-fn done(stop_reason: StopReason, prompt_tokens: u32, completion_tokens: u32) -> TokenEvent {
-    let usage = Usage { prompt_tokens, completion_tokens };
-    TokenEvent::Done { stop_reason, usage, tool_calls: Vec::new(), model: Some("m-1".into()) }
-}
-
-fn done_calling(calls: Vec<ToolCall>) -> TokenEvent {
-    let usage = Usage { prompt_tokens: 7, completion_tokens: 5 };
-    TokenEvent::Done {
-        stop_reason: StopReason::ToolCalls,
-        usage,
-        tool_calls: calls,
-        model: Some("m-1".into()),
-    }
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
-    let function = FunctionCall { name: name.into(), arguments: arguments.into() };
-    ToolCall { id: id.into(), r#type: FunctionTag::Function, function }
 }

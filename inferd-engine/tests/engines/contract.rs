@@ -1,19 +1,23 @@
 //! Every backend keeps the contract.
 
-mod anthropic;
 mod inferd;
 mod mock;
-mod ollama;
-mod openai;
 mod sampling;
+mod served;
 
 use inferd_engine::backend_contract;
 
-backend_contract!(the_anthropic_engine, anthropic::AnthropicRig);
+use crate::protocols::anthropic::Anthropic;
+use crate::protocols::ollama::Ollama;
+use crate::protocols::openai::OpenAi;
+
+use served::ServedRig;
+
+backend_contract!(the_anthropic_engine, ServedRig(Anthropic));
 backend_contract!(the_inferd_engine, inferd::InferdRig);
 backend_contract!(the_mock, mock::MockRig);
-backend_contract!(the_ollama_engine, ollama::OllamaRig);
-backend_contract!(the_openai_engine, openai::OpenAiRig);
+backend_contract!(the_ollama_engine, ServedRig(Ollama));
+backend_contract!(the_openai_engine, ServedRig(OpenAi));
 backend_contract!(
     the_sampling_engine,
     sampling::SamplingRig;

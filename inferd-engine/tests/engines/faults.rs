@@ -4,7 +4,6 @@
 //! Invariant: what is asserted here holds for all of [`ENGINES`]; a new one joins by its line there.
 
 mod connections;
-mod engines;
 mod heads;
 mod streams;
 mod table;
@@ -17,43 +16,19 @@ use inferd_engine::testing::upstream::{Reply, Upstream};
 use inferd_engine::{Backend, GenerateError, RemoteConfig, TokenEvent};
 use inferd_proto::StopReason;
 
-use engines::Engine;
+use crate::asked::{play, refused};
+use crate::lane::{KEY, PATIENCE, SHORT, keyed};
+use crate::protocols::Engine;
+use crate::protocols::anthropic::Anthropic;
+use crate::protocols::ollama::Ollama;
+use crate::protocols::openai::OpenAi;
+use crate::told::{answered, outcome, refusal, token};
 
 /// Every engine that speaks HTTP.
-const ENGINES: [&dyn Engine; 3] =
-    [&engines::anthropic::Anthropic, &engines::ollama::Ollama, &engines::openai::OpenAi];
-
-const KEY: &str = "my-own-key-71";
-
-/// How long a condition that must come may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A time-out that is to be met.
-const SHORT: Duration = Duration::from_millis(80);
-
-fn config(upstream: &Upstream) -> RemoteConfig {
-    let mut config = RemoteConfig::new("lane", upstream.url());
-    config.models = vec!["m".into()];
-    config.api_key = Some(KEY.into());
-    config
-}
-
-fn backend(engine: &dyn Engine, config: RemoteConfig) -> Arc<dyn Backend> {
-    engine.build(config).expect("a good configuration")
-}
-
-/// All events of an answer to `reply`, or what came in their place.
-async fn play(engine: &dyn Engine, reply: Reply) -> Result<Vec<TokenEvent>, GenerateError> {
-    let upstream = Upstream::start([reply]).await;
-    Ok(rest(backend(engine, config(&upstream)).generate(question(true)).await?).await)
-}
-
-/// The error in the place of an answer, told before any event.
-async fn refused(engine: &dyn Engine, reply: Reply) -> GenerateError {
-    play(engine, reply).await.expect_err("no answer begins")
-}
+const ENGINES: [&dyn Engine; 3] = [&Anthropic, &Ollama, &OpenAi];
 
 /// The text of an answer, and what it ended with.
-fn told(events: &[TokenEvent]) -> (String, Result<StopReason, &GenerateError>) {
+fn text_and_end(events: &[TokenEvent]) -> (String, Result<StopReason, &GenerateError>) {
     let text = events.iter().filter_map(|event| match event {
         TokenEvent::Token(text) => Some(text.as_str()),
         _ => None,
@@ -68,7 +43,7 @@ fn told(events: &[TokenEvent]) -> (String, Result<StopReason, &GenerateError>) {
 
 /// An answer of one word, from its beginning to its end.
 fn answer(engine: &dyn Engine) -> Reply {
-    engine.stream().text(&engine.begins()).text(&engine.says("a")).text(&engine.ends())
+    begun(engine).text(&engine.ends())
 }
 
 /// A stream that has said one word.
@@ -78,5 +53,5 @@ fn begun(engine: &dyn Engine) -> Reply {
 
 #[track_caller]
 fn assert_whole(engine: &dyn Engine, events: &[TokenEvent]) {
-    assert_eq!(told(events), ("a".to_owned(), Ok(StopReason::End)), "{}", engine.name());
+    assert_eq!(text_and_end(events), ("a".to_owned(), Ok(StopReason::End)), "{}", engine.name());
 }

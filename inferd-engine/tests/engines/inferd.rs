@@ -11,16 +11,14 @@ mod requests;
 use std::time::Duration;
 
 use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig};
-use inferd_engine::testing::contract::{question, rest};
+use inferd_engine::testing::contract::question;
 use inferd_engine::testing::upstream::{Answer, Recorded, Reply, Upstream};
 use inferd_engine::{Backend, GenerateError, TokenEvent};
-use inferd_proto::{StopReason, Usage};
+use inferd_proto::StopReason;
 use serde_json::{Value, json};
 
-const KEY: &str = "my-own-key-71";
-
-/// How long a condition that must come may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::lane::{KEY, PATIENCE, SHORT};
+use crate::told::{self, answered, call, refusal, thinking, token as said};
 
 fn hello() -> Reply {
     Reply::frames([&json!({
@@ -87,13 +85,8 @@ fn error(code: &str) -> Value {
     json!({"type": "error", "code": code, "message": format!("because, {KEY}")})
 }
 
-fn said(text: &str) -> TokenEvent {
-    TokenEvent::Token(text.into())
-}
-
 fn ended(stop_reason: StopReason) -> TokenEvent {
-    let usage = Usage { prompt_tokens: 3, completion_tokens: 2 };
-    TokenEvent::Done { stop_reason, usage, tool_calls: Vec::new(), model: Some("m-1".into()) }
+    told::done(stop_reason, 3, 2)
 }
 
 /// All events of an answer of `frames`.
@@ -103,7 +96,7 @@ async fn events(frames: Vec<Value>) -> Vec<TokenEvent> {
 
 async fn events_of(answer: Answer) -> Vec<TokenEvent> {
     let upstream = daemon([answer]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
+    answered(&engine(&upstream), question(true)).await
 }
 
 /// The error in the place of an answer.
@@ -112,5 +105,5 @@ async fn refused(answer: Answer) -> GenerateError {
     let mut config = config(&upstream);
     config.api_key = Some(KEY.into());
     let engine = Inferd::new(config).expect("a good configuration");
-    engine.generate(question(true)).await.err().expect("no answer begins")
+    refusal(&engine, question(true)).await
 }

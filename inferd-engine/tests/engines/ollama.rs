@@ -4,34 +4,27 @@
 mod answers;
 mod requests;
 
-use inferd_engine::RemoteConfig;
-use inferd_engine::ollama::{Ollama, OllamaConfig};
-use inferd_engine::testing::contract::{question, rest};
+use std::sync::Arc;
+
+use inferd_engine::testing::contract::question;
 use inferd_engine::testing::upstream::{Reply, Upstream};
-use inferd_engine::{Backend, GenerateError, TokenEvent};
-use inferd_proto::{FunctionCall, FunctionTag, StopReason, ToolCall, Usage};
+use inferd_engine::{Backend, GenerateError, RemoteConfig, TokenEvent};
+use inferd_proto::StopReason;
 use serde_json::{Value, json};
 
-fn config(upstream: &Upstream) -> OllamaConfig {
-    let mut config = RemoteConfig::new("lane", upstream.url());
-    config.models = vec!["m".into()];
-    config.into()
-}
+use crate::asked;
+use crate::lane::{KEY, keyed, keyless};
+use crate::protocols::Engine;
+use crate::protocols::ollama::Ollama;
+use crate::told::{answered, call, done, done_calling, failure, thinking, token};
 
-fn engine(upstream: &Upstream) -> Ollama {
-    Ollama::new(config(upstream)).expect("a good configuration")
+fn engine(upstream: &Upstream) -> Arc<dyn Backend> {
+    Ollama.built(keyless(upstream))
 }
 
 /// All events of an answer to `reply`.
 async fn events(reply: Reply) -> Vec<TokenEvent> {
-    let upstream = Upstream::start([reply]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
-}
-
-/// The error in the place of an answer.
-async fn refused(reply: Reply) -> GenerateError {
-    let upstream = Upstream::start([reply]).await;
-    engine(&upstream).generate(question(true)).await.err().expect("no answer begins")
+    asked::events(&Ollama, reply).await
 }
 
 /// A line with this message, as Ollama writes it.
@@ -59,27 +52,4 @@ fn last(fields: &Value) -> String {
 /// The last line of an answer of 11 and 5 tokens.
 fn stop() -> String {
     last(&json!({"done_reason": "stop", "prompt_eval_count": 11, "eval_count": 5}))
-}
-
-fn token(text: &str) -> TokenEvent {
-    TokenEvent::Token(text.into())
-}
-
-fn done(stop_reason: StopReason, prompt_tokens: u32, completion_tokens: u32) -> TokenEvent {
-    done_calling(stop_reason, prompt_tokens, completion_tokens, Vec::new())
-}
-
-fn done_calling(
-    stop_reason: StopReason,
-    prompt_tokens: u32,
-    completion_tokens: u32,
-    tool_calls: Vec<ToolCall>,
-) -> TokenEvent {
-    let usage = Usage { prompt_tokens, completion_tokens };
-    TokenEvent::Done { stop_reason, usage, tool_calls, model: Some("m-1".into()) }
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
-    let function = FunctionCall { name: name.into(), arguments: arguments.into() };
-    ToolCall { id: id.into(), r#type: FunctionTag::Function, function }
 }

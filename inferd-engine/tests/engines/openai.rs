@@ -4,31 +4,27 @@
 mod answers;
 mod requests;
 
-use inferd_engine::RemoteConfig;
-use inferd_engine::openai::OpenAi;
-use inferd_engine::testing::contract::{question, rest};
+use std::sync::Arc;
+
+use inferd_engine::testing::contract::question;
 use inferd_engine::testing::upstream::{Reply, Upstream};
-use inferd_engine::{Backend, GenerateError, TokenEvent};
-use inferd_proto::{StopReason, ToolCall, Usage};
+use inferd_engine::{Backend, GenerateError, RemoteConfig, TokenEvent};
+use inferd_proto::StopReason;
 use serde_json::{Value, json};
 
-const KEY: &str = "my-own-key-71";
+use crate::asked;
+use crate::lane::{KEY, keyed};
+use crate::protocols::Engine;
+use crate::protocols::openai::OpenAi;
+use crate::told::{answered, call, done, done_calling, failure, refusal, thinking, token};
 
-fn config(upstream: &Upstream) -> RemoteConfig {
-    let mut config = RemoteConfig::new("lane", upstream.url());
-    config.models = vec!["m".into()];
-    config.api_key = Some(KEY.into());
-    config
-}
-
-fn engine(upstream: &Upstream) -> OpenAi {
-    OpenAi::new(config(upstream)).expect("a good configuration")
+fn engine(upstream: &Upstream) -> Arc<dyn Backend> {
+    OpenAi.built(keyed(upstream))
 }
 
 /// All events of an answer to `reply`.
 async fn events(reply: Reply) -> Vec<TokenEvent> {
-    let upstream = Upstream::start([reply]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await
+    asked::events(&OpenAi, reply).await
 }
 
 /// A chunk whose choice has these fields.
@@ -46,22 +42,4 @@ fn says(text: &str) -> String {
 
 fn finish(reason: &str) -> String {
     choice(&json!({"index": 0, "delta": {}, "finish_reason": reason}))
-}
-
-fn token(text: &str) -> TokenEvent {
-    TokenEvent::Token(text.into())
-}
-
-fn done(stop_reason: StopReason, prompt_tokens: u32, completion_tokens: u32) -> TokenEvent {
-    done_calling(stop_reason, prompt_tokens, completion_tokens, Vec::new())
-}
-
-fn done_calling(
-    stop_reason: StopReason,
-    prompt_tokens: u32,
-    completion_tokens: u32,
-    tool_calls: Vec<ToolCall>,
-) -> TokenEvent {
-    let usage = Usage { prompt_tokens, completion_tokens };
-    TokenEvent::Done { stop_reason, usage, tool_calls, model: Some("m-1".into()) }
 }

@@ -73,7 +73,7 @@ async fn tool_calls_are_put_together_from_fragments_of_several_blocks() {
         call("toolu_b", "g", "{\"y\": []}"),
         call("toolu_c", "h", "{}"),
     ];
-    assert_eq!(events(reply).await, [done_calling(calls)]);
+    assert_eq!(events(reply).await, [done_calling(StopReason::ToolCalls, 7, 5, calls)]);
 }
 
 #[tokio::test]
@@ -99,7 +99,10 @@ async fn an_input_that_comes_whole_is_taken_as_it_stands() {
     let input = delta(1, &json!({"type": "input_json_delta", "partial_json": "{\"z\":1}"}));
     let reply = stream([start(), block(1, &uses), input, end("tool_use"), stop()]);
     let arguments = uses["input"].to_string();
-    assert_eq!(events(reply).await, [done_calling(vec![call("t", "f", &arguments)])]);
+    assert_eq!(
+        events(reply).await,
+        [done_calling(StopReason::ToolCalls, 7, 5, vec![call("t", "f", &arguments)])]
+    );
 }
 
 #[tokio::test]
@@ -198,10 +201,10 @@ async fn a_whole_answer_is_taken_even_where_a_stream_was_asked_for() {
     // As text, so that the order of the members stays.
     let body = answer.to_string().replace("{\"a\":2,\"z\":1}", "{\"z\":1,\"a\":2}");
     let reply = Reply::status(200).header("content-type", "application/json").text(&body).with_length();
-    let expected = [thinking("hm"), token("Let me see."), done_calling(calls)];
+    let expected = [thinking("hm"), token("Let me see."), done_calling(StopReason::ToolCalls, 7, 5, calls)];
     assert_eq!(events(reply.clone()).await, expected);
 
     let upstream = Upstream::start([reply]).await;
-    let whole = rest(engine(&upstream).generate(question(false)).await.expect("an answer begins")).await;
+    let whole = answered(&*engine(&upstream), question(false)).await;
     assert_eq!(whole, expected);
 }

@@ -1,28 +1,12 @@
 //! What is sent, and what is refused instead.
 
-use inferd_proto::{
-    Block, Content, EmbedRequest, ImageTokenBudget, Message, Request, Resolved, ResponseFormat, Role,
-};
+use inferd_proto::{Block, Content, EmbedRequest, ImageTokenBudget, Message, Resolved, ResponseFormat, Role};
 
 use super::*;
 
 /// The body that `request` becomes.
 async fn body(request: Resolved) -> String {
-    let upstream = Upstream::start([stream([start(), end("end_turn"), stop()])]).await;
-    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
-    let requests = upstream.requests();
-    serde_json::to_string_pretty(&requests[0].json()).expect("JSON is JSON")
-}
-
-/// What `request` is refused with, nothing having been sent.
-async fn refused(request: Resolved) -> String {
-    let upstream = Upstream::start([Reply::status(200)]).await;
-    let error = engine(&upstream).generate(request).await.err().expect("it is refused");
-    assert_eq!(upstream.counts().accepted, 0);
-    match error {
-        GenerateError::InvalidRequest(why) => why,
-        other => panic!("expected an invalid request, got {other:?}"),
-    }
+    asked::body(&Anthropic, request).await
 }
 
 fn talk(messages: impl IntoIterator<Item = (Role, Content)>) -> Resolved {
@@ -49,28 +33,22 @@ async fn every_option_is_sent_under_its_own_name() {
         "name": "look", "description": "looks", "parameters": {"type": "object", "properties": {}}, "strict": true
     }});
     let bare = json!({"type": "function", "function": {"name": "rest"}});
-    let request: Request = serde_json::from_value(json!({
-        "messages": [{"role": "user", "content": "why?"}],
+    let request = asked::with(&json!({
         "model": "other", "temperature": 0.5, "top_p": 0.9, "top_k": 40, "max_tokens": 7,
         "stop": ["\n", "END"], "tools": [tool, bare],
         "tool_choice": {"type": "function", "function": {"name": "look"}},
         "response_format": {"type": "json_schema", "schema": {"type": "object"}},
         "priority": "batch", "max_wait_ms": 5, "deadline_ms": 6, "progress": true
-    }))
-    .expect("a request");
-    insta::assert_snapshot!(body(request.resolve().expect("a valid request")).await);
+    }));
+    insta::assert_snapshot!(body(request).await);
 }
 
 #[tokio::test]
 async fn every_freedom_in_calling_tools_has_its_name() {
     for (ours, theirs) in [("auto", "auto"), ("required", "any"), ("none", "none")] {
-        let request: Request = serde_json::from_value(json!({
-            "messages": [{"role": "user", "content": "why?"}], "tool_choice": ours,
-            "tools": [{"type": "function", "function": {"name": "look"}}]
-        }))
-        .expect("a request");
-        let sent: Value = serde_json::from_str(&body(request.resolve().expect("a valid request")).await)
-            .expect("JSON is JSON");
+        let tools = json!([{"type": "function", "function": {"name": "look"}}]);
+        let request = asked::with(&json!({"tool_choice": ours, "tools": tools}));
+        let sent = asked::sent(&Anthropic, request).await.json();
         assert_eq!(sent["tool_choice"], json!({"type": theirs}));
     }
 }
@@ -107,9 +85,7 @@ async fn arguments_are_sent_as_the_model_wrote_them() {
         (Role::Assistant, Content::calling("", vec![call("t", "f", &format!(" {arguments}\n"))])),
         (Role::Tool, Content::answering("t", "x")),
     ]);
-    let upstream = Upstream::start([stream([start(), end("end_turn"), stop()])]).await;
-    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
-    let sent = String::from_utf8(upstream.requests().remove(0).body).expect("text");
+    let sent = String::from_utf8(asked::sent(&Anthropic, request).await.body).expect("text");
     assert!(sent.contains(&format!("\"input\":{arguments}}}")), "{sent}");
 }
 
@@ -145,7 +121,7 @@ async fn what_the_api_cannot_express_is_refused_by_name_before_anything_is_sent(
             "response_format: backend lane takes json_schema only",
         ),
     ] {
-        assert_eq!(refused(request).await, expected);
+        assert_eq!(asked::unsent(&Anthropic, request).await, expected);
     }
     assert!(body(Resolved { temperature: Some(1.0), ..ask() }).await.contains("\"temperature\": 1.0"));
 }
@@ -172,9 +148,9 @@ async fn a_message_the_api_would_not_take_is_refused_by_its_place() {
         (Role::Assistant, " \n".into(), empty),
         (Role::User, vec![text("")].into(), empty),
     ] {
-        assert_eq!(refused(talk([hi(), (role, content)])).await, expected);
+        assert_eq!(asked::unsent(&Anthropic, talk([hi(), (role, content)])).await, expected);
     }
-    let alone = refused(talk([(Role::System, "Be brief.".into())])).await;
+    let alone = asked::unsent(&Anthropic, talk([(Role::System, "Be brief.".into())])).await;
     assert_eq!(alone, "messages: backend lane takes no instructions without a message beside them");
 }
 
@@ -182,19 +158,12 @@ async fn a_message_the_api_would_not_take_is_refused_by_its_place() {
 async fn a_short_answer_that_is_not_streamed_is_asked_for_whole_and_a_long_one_is_streamed() {
     let answer =
         json!({"type": "message", "content": [{"type": "text", "text": "x"}], "stop_reason": "end_turn"});
-    for (max_tokens, streamed) in [(Some(256), false), (Some(257), true), (None, true)] {
-        let upstream = Upstream::start([Reply::json(200, &answer)]).await;
-        let question = Resolved { max_tokens, ..question(false) };
-        rest(engine(&upstream).generate(question).await.expect("an answer begins")).await;
-        assert_eq!(upstream.requests()[0].json()["stream"], streamed, "{max_tokens:?}");
-    }
+    asked::only_long_answers_are_streamed(&Anthropic, &answer).await;
 }
 
 #[tokio::test]
 async fn the_head_names_the_key_and_the_version() {
-    let upstream = Upstream::start([stream([start(), end("end_turn"), stop()])]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await;
-    let request = &upstream.requests()[0];
+    let request = asked::sent(&Anthropic, question(true)).await;
     assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/messages"));
     assert_eq!(request.header("x-api-key"), Some(KEY));
     assert_eq!(request.header("authorization"), None);

@@ -8,8 +8,7 @@ use super::*;
 
 /// The next answer of `backend` is whole.
 async fn ask(engine: &dyn Engine, backend: &dyn Backend) {
-    let stream = backend.generate(question(true)).await.expect("an answer begins");
-    assert_whole(engine, &rest(stream).await);
+    assert_whole(engine, &answered(backend, question(true)).await);
 }
 
 /// Each request's connection.
@@ -20,7 +19,7 @@ fn connections(upstream: &Upstream) -> Vec<usize> {
 /// A backend, and the server behind it, that plays `script`.
 async fn stage(engine: &dyn Engine, script: impl IntoIterator<Item = Reply>) -> (Arc<dyn Backend>, Upstream) {
     let upstream = Upstream::start(script).await;
-    (backend(engine, config(&upstream)), upstream)
+    (engine.built(keyed(&upstream)), upstream)
 }
 
 #[tokio::test]
@@ -32,8 +31,8 @@ async fn a_connection_is_used_again_whatever_was_answered() {
         let script = [answer(), answer(), refusal, empty, answer().in_writes_of(1 << 20)];
         let (backend, upstream) = stage(engine, script).await;
         for turn in 1..=6 {
-            match backend.generate(question(true)).await {
-                Ok(stream) => assert_whole(engine, &rest(stream).await),
+            match outcome(&*backend, question(true)).await {
+                Ok(events) => assert_whole(engine, &events),
                 Err(error) => assert!(matches!(turn, 3 | 4), "{error}"),
             }
             upstream.until(|counts| counts.sent == turn).await;
@@ -149,12 +148,8 @@ async fn leaving_at_any_stage_closes_the_connection() {
     for engine in ENGINES {
         for reply in [Reply::raw().hang(), Reply::status(400).text("be").hang(), begun(engine).hang()] {
             let (backend, upstream) = stage(engine, [reply]).await;
-            let asking = async {
-                let stream = backend.generate(question(true)).await.expect("an answer begins");
-                rest(stream).await
-            };
             tokio::select! {
-                events = asking => panic!("it ended: {events:?}"),
+                events = answered(&*backend, question(true)) => panic!("it ended: {events:?}"),
                 () = upstream.until(|counts| counts.requests == 1) => {}
             }
             timeout(Duration::from_millis(50), upstream.all_closed()).await.expect("it is closed at once");

@@ -11,8 +11,7 @@ use super::*;
 async fn the_key_goes_where_the_protocol_wants_it_and_nowhere_else() {
     for engine in ENGINES {
         let upstream = Upstream::start([answer(engine)]).await;
-        let stream = backend(engine, config(&upstream)).generate(question(true)).await;
-        assert_whole(engine, &rest(stream.expect("an answer begins")).await);
+        assert_whole(engine, &answered(&*engine.built(keyed(&upstream)), question(true)).await);
         let request = &upstream.requests()[0];
         let (header, before) = engine.key();
         assert_eq!(request.header(header), Some(format!("{before}{KEY}").as_str()), "{}", engine.name());
@@ -69,8 +68,7 @@ async fn of_a_long_reason_no_more_is_read_than_is_shown() {
     for engine in ENGINES {
         let upstream =
             Upstream::start([Reply::status(500).text(&"日本語 ".repeat(500_000)).with_length()]).await;
-        let refused = backend(engine, config(&upstream)).generate(question(true)).await;
-        let error = refused.err().expect("it is refused").to_string();
+        let error = refusal(&*engine.built(keyed(&upstream)), question(true)).await.to_string();
         assert!(error.chars().count() < 550, "{}", error.chars().count());
         timeout(PATIENCE, upstream.all_closed()).await.expect("the rest of the reason is not waited for");
         assert_eq!(upstream.counts().sent, 0, "5 MiB were not read");
@@ -85,7 +83,7 @@ async fn nobody_listening_is_said_so() {
         drop(listener);
         let mut config = RemoteConfig::new("lane", format!("http://{address}"));
         config.models = vec!["m".into()];
-        let error = backend(engine, config).generate(question(true)).await.err().expect("nobody answers");
+        let error = refusal(&*engine.built(config), question(true)).await;
         assert_eq!(error, GenerateError::Unavailable(format!("connect to {address}: connection refused")));
     }
 }
@@ -95,7 +93,7 @@ async fn a_server_without_tls_is_no_https_server() {
     for engine in ENGINES {
         let upstream = Upstream::start([Reply::status(200)]).await;
         let config = RemoteConfig::new("lane", upstream.url().replace("http:", "https:"));
-        let error = backend(engine, config).models().await.expect_err("there is no TLS");
+        let error = engine.built(config).models().await.expect_err("there is no TLS");
         let expected = format!("connect to {}: ", upstream.address());
         assert!(matches!(&error, GenerateError::Unavailable(why) if why.starts_with(&expected)), "{error}");
         assert_eq!(upstream.counts().requests, 0);

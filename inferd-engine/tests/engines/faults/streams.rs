@@ -16,7 +16,12 @@ async fn every_split_of_the_bytes_gives_the_same_answer() {
         };
         let whole = (words.concat(), Ok(StopReason::End));
         for reply in [reply().byte_by_byte(), reply().in_writes_of(3), reply().in_writes_of(1 << 20)] {
-            assert_eq!(told(&play(engine, reply).await.expect("an answer")), whole, "{}", engine.name());
+            assert_eq!(
+                text_and_end(&play(engine, reply).await.expect("an answer")),
+                whole,
+                "{}",
+                engine.name()
+            );
         }
     }
 }
@@ -79,9 +84,8 @@ async fn a_body_that_has_no_end_is_not_held() {
             endless = endless.text(&page);
         }
         let upstream = Upstream::start([endless.hang()]).await;
-        let stream = backend(engine, config(&upstream)).generate(question(true)).await;
-        let events = rest(stream.expect("an answer begins")).await;
-        let error = told(&events).1.expect_err("it fails").to_string();
+        let events = answered(&*engine.built(keyed(&upstream)), question(true)).await;
+        let error = text_and_end(&events).1.expect_err("it fails").to_string();
         assert!(error.contains(" exceeds ") && error.ends_with(" bytes"), "{}: {error}", engine.name());
         timeout(PATIENCE, upstream.all_closed()).await.expect("the connection is closed");
     }
@@ -96,11 +100,11 @@ async fn silence_is_waited_out_no_longer_than_was_said_and_its_connection_closed
             (begun(engine).text(engine.lives()).hang(), "nothing more for 80 ms"),
         ] {
             let upstream = Upstream::start([reply]).await;
-            let mut config = config(&upstream);
+            let mut config = keyed(&upstream);
             (config.first_token_timeout, config.idle_timeout) = (SHORT, SHORT);
-            let (backend, start) = (backend(engine, config), Instant::now());
-            let error = match backend.generate(question(true)).await {
-                Ok(stream) => told(&rest(stream).await).1.expect_err("it fails").clone(),
+            let (backend, start) = (engine.built(config), Instant::now());
+            let error = match outcome(&*backend, question(true)).await {
+                Ok(events) => text_and_end(&events).1.expect_err("it fails").clone(),
                 Err(error) => error,
             };
             assert_eq!(error, GenerateError::Unavailable(says.into()), "{}", engine.name());
@@ -116,11 +120,11 @@ async fn a_total_time_ends_an_answer_that_goes_on() {
         let gate = Arc::new(Notify::new());
         let lively = (0..1000).fold(begun(engine), |reply, _| reply.wait(&gate).text(engine.lives()));
         let upstream = Upstream::start([lively]).await;
-        let mut config = config(&upstream);
+        let mut config = keyed(&upstream);
         config.total_timeout = Some(SHORT);
-        let stream = backend(engine, config).generate(question(true)).await;
+        let stream = engine.built(config).generate(question(true)).await;
         let mut stream = stream.expect("an answer begins");
-        assert_eq!(stream.next().await, Some(TokenEvent::Token("a".into())));
+        assert_eq!(stream.next().await, Some(token("a")));
         let mut pace = tokio::time::interval(Duration::from_millis(10));
         let alive = async {
             loop {

@@ -33,15 +33,14 @@ fn the_docs_have_no_row_that_is_not_tested() {
 /// What `row` makes `engine` fail with, and whether a part of an answer came before.
 async fn fault(engine: &dyn Engine, row: &Row) -> (GenerateError, bool) {
     let upstream = Upstream::start([(row.plays)(engine)]).await;
-    let mut config = config(&upstream);
+    let mut config = keyed(&upstream);
     // Where no silence is meant, a slow machine must not be taken for one.
     config.first_token_timeout = if row.says == NO_TOKEN { SHORT } else { PATIENCE };
     config.idle_timeout = if row.says == NO_MORE { SHORT } else { PATIENCE };
-    match backend(engine, config).generate(question(true)).await {
+    match outcome(&*engine.built(config), question(true)).await {
         Err(error) => (error, false),
-        Ok(stream) => {
-            let events = rest(stream).await;
-            let (text, end) = told(&events);
+        Ok(events) => {
+            let (text, end) = text_and_end(&events);
             (end.expect_err("it fails").clone(), !text.is_empty())
         }
     }

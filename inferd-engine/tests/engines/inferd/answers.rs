@@ -1,6 +1,6 @@
 //! What is made of an answer.
 
-use inferd_proto::{FunctionCall, FunctionTag, ToolCall};
+use inferd_proto::Usage;
 
 use super::*;
 
@@ -9,11 +9,6 @@ async fn reasoning_tools_usage_and_model_come_back() {
     let mut last = done_for("tool_calls", "yes");
     last["tool_calls"] =
         json!([{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
-    let call = ToolCall {
-        id: "c1".into(),
-        r#type: FunctionTag::Function,
-        function: FunctionCall { name: "f".into(), arguments: "{}".into() },
-    };
     let frames = vec![
         json!({"type": "status", "status": "queued", "position": 1}),
         json!({"type": "status", "status": "running", "backend": "over there"}),
@@ -21,17 +16,9 @@ async fn reasoning_tools_usage_and_model_come_back() {
         token("yes"),
         last,
     ];
-    let usage = Usage { prompt_tokens: 3, completion_tokens: 2 };
-    let expected = [
-        TokenEvent::Thinking("let me \"see\"".into()),
-        said("yes"),
-        TokenEvent::Done {
-            stop_reason: StopReason::ToolCalls,
-            usage,
-            tool_calls: vec![call],
-            model: Some("m-1".into()),
-        },
-    ];
+    let calls = vec![call("c1", "f", "{}")];
+    let expected =
+        [thinking("let me \"see\""), said("yes"), told::done_calling(StopReason::ToolCalls, 3, 2, calls)];
     assert_eq!(events(frames).await, expected);
 }
 
@@ -54,7 +41,7 @@ async fn a_whole_answer_is_taken_even_where_a_stream_was_asked_for() {
     let thought = json!({"type": "token", "content": "hm", "kind": "thinking"});
     assert_eq!(
         events(vec![thought, done("yes")]).await,
-        [TokenEvent::Thinking("hm".into()), said("yes"), ended(StopReason::End)]
+        [thinking("hm"), said("yes"), ended(StopReason::End)]
     );
     assert_eq!(events(vec![done("")]).await, [ended(StopReason::End)]);
 }
@@ -79,7 +66,7 @@ async fn a_daemon_that_knows_no_hello_answers_all_the_same() {
     let upstream = Upstream::daemon(Reply::frames([&no]), [says(vec![token("a"), done("a")])]).await;
     let engine = engine(&upstream);
     for _ in 0..2 {
-        let events = rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+        let events = answered(&engine, question(true)).await;
         assert_eq!(events, [said("a"), ended(StopReason::End)]);
     }
     assert_eq!(upstream.counts().accepted, 1);

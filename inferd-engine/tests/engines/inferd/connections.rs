@@ -1,6 +1,7 @@
 //! When connections are used again, replaced and closed.
 
 use futures_util::StreamExt;
+use inferd_engine::testing::contract::rest;
 use tokio::time::timeout;
 
 use super::*;
@@ -14,7 +15,7 @@ fn then_hangs_up() -> Answer {
 }
 
 async fn ask(engine: &Inferd) -> Vec<TokenEvent> {
-    rest(engine.generate(question(true)).await.expect("an answer begins")).await
+    answered(engine, question(true)).await
 }
 
 fn whole() -> [TokenEvent; 2] {

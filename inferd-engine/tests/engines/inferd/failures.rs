@@ -38,7 +38,7 @@ async fn a_model_that_was_named_and_is_not_there_is_said_so() {
     let upstream = daemon([says(vec![error("model_not_found")])]).await;
     let mut request = question(true);
     request.model = Some("m".into());
-    let refused = engine(&upstream).generate(request).await.err().expect("no answer begins");
+    let refused = refusal(&engine(&upstream), request).await;
     assert_eq!(refused, GenerateError::ModelNotFound("m".into()));
 }
 
@@ -93,7 +93,7 @@ async fn nonsense_ends_the_answer_and_its_connection() {
         });
         let upstream = daemon([answer]).await;
         let engine = engine(&upstream);
-        let events = rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+        let events = answered(&engine, question(true)).await;
         let says = format!("the answer is not understood: {why}");
         assert_eq!(events, [said("a"), TokenEvent::Failed(GenerateError::Unavailable(says))]);
         timeout(PATIENCE, upstream.all_closed()).await.expect("the connection is closed");
@@ -114,7 +114,7 @@ async fn a_frame_longer_than_any_is_not_held() {
         reply.text("{\"type\":\"token\",\"content\":\"").bytes(vec![b'x'; (64 << 20) + 1]).hang()
     });
     let upstream = daemon([endless]).await;
-    let events = rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await;
+    let events = answered(&engine(&upstream), question(true)).await;
     let says = "the answer was cut short: frame exceeds 67108864 bytes".to_owned();
     assert_eq!(events, [said("a"), TokenEvent::Failed(GenerateError::Unavailable(says))]);
     timeout(PATIENCE, upstream.all_closed()).await.expect("the connection is closed");
@@ -150,7 +150,7 @@ async fn a_new_connection_closed_without_a_word_is_a_key_refused() {
         let mut config = config(&upstream);
         config.api_key = key.map(Into::into);
         let engine = Inferd::new(config).expect("a good configuration");
-        let refused = engine.generate(question(true)).await.err().expect("no answer begins");
+        let refused = refusal(&engine, question(true)).await;
         assert_eq!(refused, GenerateError::RefusedCredentials);
         assert_eq!(engine.models().await.err(), Some(GenerateError::RefusedCredentials));
         assert_eq!(upstream.counts().accepted, 2, "neither is tried again");
@@ -164,13 +164,13 @@ async fn nobody_listening_is_said_so() {
     drop(listener);
     let config = InferdConfig::new("lane", InferdAddress::Tcp(place.clone()));
     let engine = Inferd::new(config).expect("a good configuration");
-    let error = engine.generate(question(true)).await.err().expect("nobody answers");
+    let error = refusal(&engine, question(true)).await;
     assert_eq!(error, GenerateError::Unavailable(format!("connect to {place}: connection refused")));
 }
 
 #[tokio::test]
 async fn no_token_in_time_ends_the_wait_however_lively_the_queue_over_there_is() {
-    let waits = Duration::from_millis(80);
+    let waits = SHORT;
     let queued = json!({"type": "status", "status": "queued", "position": 1});
     let flood = vec![queued.clone(); 100];
     for answer in [
@@ -183,7 +183,7 @@ async fn no_token_in_time_ends_the_wait_however_lively_the_queue_over_there_is()
         let mut config = config(&upstream);
         config.first_token_timeout = waits;
         let (engine, start) = (Inferd::new(config).expect("a good configuration"), Instant::now());
-        let late = engine.generate(question(true)).await.err().expect("no answer begins");
+        let late = refusal(&engine, question(true)).await;
         assert_eq!(late, GenerateError::Unavailable("no token within 80 ms".into()));
         assert!(start.elapsed() >= waits);
         timeout(PATIENCE, upstream.all_closed()).await.expect("the connection is closed");
@@ -192,7 +192,7 @@ async fn no_token_in_time_ends_the_wait_however_lively_the_queue_over_there_is()
 
 #[tokio::test]
 async fn silence_after_a_token_is_not_waited_out_and_an_answer_without_end_has_one() {
-    let limit = Duration::from_millis(80);
+    let limit = SHORT;
     let mut idle = config(&daemon([says(vec![])]).await);
     idle.idle_timeout = limit;
     let mut total = idle.clone();

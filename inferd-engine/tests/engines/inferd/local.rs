@@ -44,7 +44,7 @@ async fn a_daemon_on_a_local_socket_answers_and_is_given_no_key() {
     let engine = Inferd::new(config).expect("a good configuration");
     let ask = async {
         for _ in 0..2 {
-            let events = rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+            let events = answered(&engine, question(true)).await;
             assert_eq!(events, [said("a"), ended(StopReason::End)]);
         }
     };
@@ -62,7 +62,7 @@ async fn nobody_on_a_local_socket_is_said_without_its_path() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = InferdConfig::new("lane", InferdAddress::Local(place(&dir.path().join("nowhere"))));
     let engine = Inferd::new(config).expect("a good configuration");
-    let error = engine.generate(question(true)).await.err().expect("nobody answers");
+    let error = refusal(&engine, question(true)).await;
     let says = "connect to the local socket of another daemon: nobody listens there";
     assert_eq!(error, GenerateError::Unavailable(says.into()));
 }

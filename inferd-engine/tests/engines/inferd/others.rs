@@ -3,11 +3,12 @@
 use inferd_engine::Embedded;
 use inferd_proto::{EmbedRequest, EmbedUsage};
 
+use crate::asked;
+
 use super::*;
 
 fn texts() -> EmbedRequest {
-    let input = vec!["one".into(), "two".into()];
-    EmbedRequest { id: "the caller's".into(), input, model: Some("m".into()), dimensions: Some(2) }
+    EmbedRequest { id: "the caller's".into(), model: Some("m".into()), ..asked::texts() }
 }
 
 fn vectors(embeddings: &Value) -> Answer {
@@ -64,7 +65,7 @@ async fn the_models_are_those_of_its_hello_asked_afresh() {
     for _ in 0..2 {
         assert_eq!(engine.models().await.expect("a hello"), ["m", "*"]);
     }
-    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    answered(&engine, question(true)).await;
     let said: Vec<(usize, String)> =
         upstream.requests().into_iter().map(|line| (line.connection, line.method)).collect();
     assert_eq!(said, [(0, "hello".into()), (0, "hello".into()), (0, "request".into())]);

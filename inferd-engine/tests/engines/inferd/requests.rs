@@ -1,9 +1,8 @@
 //! What is sent.
 
-use inferd_engine::testing::contract::question;
 use inferd_proto::{
-    Block, Content, Function, FunctionCall, FunctionTag, ImageTokenBudget, Message, Priority, Resolved,
-    ResponseFormat, Role, Tool, ToolCall, ToolChoice, ToolMode,
+    Block, Content, Function, ImageTokenBudget, Message, Priority, Resolved, ResponseFormat, Role, Tool,
+    ToolChoice, ToolMode,
 };
 
 use super::*;
@@ -14,7 +13,7 @@ async fn lines(request: Resolved) -> String {
     let mut config = config(&upstream);
     config.api_key = Some(KEY.into());
     let engine = Inferd::new(config).expect("a good configuration");
-    rest(engine.generate(request).await.expect("an answer begins")).await;
+    answered(&engine, request).await;
     upstream.requests().iter().map(|line| String::from_utf8_lossy(&line.body).into_owned()).collect()
 }
 
@@ -67,11 +66,7 @@ async fn every_option_is_passed_on_but_what_is_kept_on_this_side() {
 
 #[tokio::test]
 async fn a_conversation_with_images_and_tools_keeps_its_shape() {
-    let call = ToolCall {
-        id: "c1".into(),
-        r#type: FunctionTag::Function,
-        function: FunctionCall { name: "look".into(), arguments: "{\"at\":1}".into() },
-    };
+    let call = call("c1", "look", "{\"at\":1}");
     let image = vec![
         Block::Text { text: "what is".into() },
         Block::Image { mime: "image/png".into(), data: "aGk=".into() },
@@ -107,9 +102,9 @@ async fn only_a_short_answer_that_nobody_wants_streamed_comes_in_one_piece() {
 async fn a_request_that_no_daemon_takes_is_not_sent() {
     let upstream = daemon([says(vec![done("")])]).await;
     let messages = vec![Message { role: Role::User, content: "x".repeat(64 << 20).into() }];
-    let refused = engine(&upstream).generate(Resolved { messages: messages.into(), ..question(true) }).await;
+    let request = Resolved { messages: messages.into(), ..question(true) };
     assert_eq!(
-        refused.err().expect("it is too long"),
+        refusal(&engine(&upstream), request).await,
         GenerateError::InvalidRequest("the request exceeds 67108864 bytes".into())
     );
     assert_eq!(upstream.counts().accepted, 0);

@@ -2,10 +2,11 @@
 
 use super::*;
 
-fn failed(events: &[TokenEvent]) -> String {
-    match events.last() {
-        Some(TokenEvent::Failed(GenerateError::Unavailable(reason))) => reason.clone(),
-        other => panic!("expected a failure, got {other:?}"),
+/// What the lane was blamed for.
+fn failed(events: &[TokenEvent]) -> &str {
+    match failure(events) {
+        GenerateError::Unavailable(reason) => reason,
+        other => panic!("expected the lane to fail, got {other:?}"),
     }
 }
 
@@ -48,7 +49,7 @@ async fn lines_are_lines_whatever_a_proxy_calls_them() {
     let undeclared = Reply::status(200).text(&[says("Hel"), says("lo\n"), stop()].join("\n"));
     assert_eq!(events(undeclared).await, whole());
     let page = Reply::status(200).header("content-type", "text/html").text("<html>Welcome</html>");
-    let error = refused(page).await;
+    let error = asked::refused(&Ollama, page).await;
     assert_eq!(error, GenerateError::Unavailable("answered with text/html, which is no completion".into()));
 }
 
@@ -56,7 +57,6 @@ async fn lines_are_lines_whatever_a_proxy_calls_them() {
 async fn reasoning_is_kept_apart_and_comes_first() {
     let thinks = |text: &str| line(&json!({"role": "assistant", "content": "", "thinking": text}));
     let both = line(&json!({"role": "assistant", "content": "d", "thinking": "c"}));
-    let thinking = |text: &str| TokenEvent::Thinking(text.into());
     assert_eq!(
         events(Reply::lines([thinks("a"), thinks("b"), both, says("e"), stop()])).await,
         [thinking("a"), thinking("b"), thinking("c"), token("d"), token("e"), done(StopReason::End, 11, 5)]
@@ -174,7 +174,7 @@ async fn an_error_in_the_stream_ends_it() {
 
 #[tokio::test]
 async fn refusals_are_told_in_ollamas_words() {
-    let said = |status, text: &str| refused(Reply::json(status, &json!({"error": text})));
+    let said = |status, text: &str| asked::refused(&Ollama, Reply::json(status, &json!({"error": text})));
     assert_eq!(said(404, "model 'm' not found").await, GenerateError::ModelNotFound("m".into()));
     assert_eq!(
         said(400, "\"m\" does not support tools").await,
@@ -205,7 +205,7 @@ async fn what_is_no_answer_fails() {
     }
     let upstream = Upstream::start([Reply::json(200, &json!({"status": "ok"}))]).await;
     let short = inferd_proto::Resolved { max_tokens: Some(1), ..question(false) };
-    let events = rest(engine(&upstream).generate(short).await.expect("an answer begins")).await;
+    let events = answered(&*engine(&upstream), short).await;
     assert_eq!(failed(&events), "the answer holds no completion");
 }
 

@@ -1,44 +1,23 @@
 //! What is sent.
 
-use inferd_proto::{
-    Block, Content, EmbedRequest, ImageTokenBudget, Message, Request, Resolved, ResponseFormat, Role,
-};
+use inferd_engine::ollama::{self, OllamaConfig};
+use inferd_proto::{Block, Content, EmbedRequest, ImageTokenBudget, Message, Resolved, ResponseFormat, Role};
 
 use super::*;
 
 /// The body that `request` becomes.
 async fn body(request: Resolved) -> Value {
-    let upstream = Upstream::start([Reply::lines([stop()])]).await;
-    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
-    upstream.requests()[0].json()
+    asked::sent(&Ollama, request).await.json()
 }
 
 /// The body that a question with these fields becomes.
 async fn body_with(fields: &Value) -> Value {
-    body(with(fields)).await
+    body(asked::with(fields)).await
 }
 
-fn with(fields: &Value) -> Resolved {
-    let mut request = json!({"messages": [{"role": "user", "content": "why?"}]});
-    for (name, value) in fields.as_object().expect("fields") {
-        request[name] = value.clone();
-    }
-    let request: Request = serde_json::from_value(request).expect("a request");
-    request.resolve().expect("a valid request")
-}
-
-/// Why a question with these fields is refused, of which the server hears nothing.
+/// Why `request` is refused before anything is sent.
 async fn refusal(request: Resolved) -> String {
-    let upstream = Upstream::start([Reply::lines([stop()])]).await;
-    let mut config = RemoteConfig::new("lane", upstream.url());
-    config.models.clear();
-    let engine = Ollama::new(config.into()).expect("a good configuration");
-    let error = engine.generate(request).await.err().expect("it is refused");
-    assert_eq!(upstream.counts().accepted, 0, "{error}");
-    match error {
-        GenerateError::InvalidRequest(why) => why,
-        other => panic!("expected an invalid request, got {other:?}"),
-    }
+    asked::unsent(&Ollama, request).await
 }
 
 fn tool(name: &str) -> Value {
@@ -83,9 +62,9 @@ async fn any_json_object_is_asked_for_by_a_word() {
 async fn how_long_the_model_stays_goes_with_every_request() {
     let vectors = Reply::json(200, &json!({"embeddings": [[1.0]]}));
     let upstream = Upstream::start([Reply::lines([stop()]), vectors]).await;
-    let config = OllamaConfig { keep_alive: Some("1h30m".into()), ..config(&upstream) };
-    let engine = Ollama::new(config).expect("a good configuration");
-    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    let config = OllamaConfig { keep_alive: Some("1h30m".into()), ..keyless(&upstream).into() };
+    let engine = ollama::Ollama::new(config).expect("a good configuration");
+    answered(&engine, question(true)).await;
     let texts = EmbedRequest { input: vec!["a".into()], ..EmbedRequest::default() };
     engine.embed(texts).await.expect("vectors");
     for request in upstream.requests() {
@@ -96,12 +75,8 @@ async fn how_long_the_model_stays_goes_with_every_request() {
 #[tokio::test]
 async fn a_short_answer_that_is_not_streamed_is_asked_for_whole_and_a_long_one_is_streamed() {
     let answer: Value = serde_json::from_str(&stop()).expect("JSON");
-    for (max_tokens, streamed) in [(Some(256), false), (Some(257), true), (None, true)] {
-        let upstream = Upstream::start([Reply::json(200, &answer)]).await;
-        let question = Resolved { max_tokens, ..question(false) };
-        let events = rest(engine(&upstream).generate(question).await.expect("an answer begins")).await;
+    for (_, events) in asked::only_long_answers_are_streamed(&Ollama, &answer).await {
         assert_eq!(events, [done(StopReason::End, 11, 5)]);
-        assert_eq!(upstream.requests()[0].json()["stream"], streamed, "{max_tokens:?}");
     }
 }
 
@@ -155,10 +130,8 @@ async fn a_conversation_with_images_and_tools_keeps_its_meaning() {
         answers("call_0", "listen", "silence"),
         {"role": "tool", "content": "lost", "tool_call_id": "call_9"}
     ]);
-    let upstream = Upstream::start([Reply::lines([stop()])]).await;
     let request = Resolved { messages: messages.into(), ..question(true) };
-    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
-    let sent = &upstream.requests()[0];
+    let sent = asked::sent(&Ollama, request).await;
     assert_eq!(sent.json()["messages"], expected);
     let sent = String::from_utf8_lossy(&sent.body);
     assert!(sent.contains(r#""arguments":{"z": 1.0, "at":"moon"}"#), "as the model wrote it: {sent}");
@@ -177,10 +150,10 @@ async fn what_ollama_cannot_do_is_refused_by_name_before_anything_is_sent() {
         (json!({"tools": [tool("look")], "tool_choice": named}), "tool_choice"),
         (json!({"tools": [tool("look"), strict]}), "tools.function.strict"),
     ] {
-        assert_eq!(refusal(with(&fields)).await, format!("{field}: backend lane does not take it"));
+        assert_eq!(refusal(asked::with(&fields)).await, format!("{field}: backend lane does not take it"));
     }
     let schema = json!({"response_format": {"type": "json_schema", "schema": true}});
-    assert_eq!(refusal(with(&schema)).await, "response_format.schema: expected an object");
+    assert_eq!(refusal(asked::with(&schema)).await, "response_format.schema: expected an object");
 }
 
 #[tokio::test]
@@ -207,14 +180,12 @@ async fn ollama_is_found_at_its_root_whichever_of_its_apis_the_url_names() {
         ("/at/home/v1/", "/at/home/api/chat"),
     ] {
         let upstream = Upstream::start([Reply::lines([stop()])]).await;
-        let mut remote = RemoteConfig::new("lane", format!("{}{path}", upstream.url()));
-        remote.models = vec!["m".into()];
-        remote.api_key = Some("my-own-key-71".into());
-        let engine = Ollama::new(remote.into()).expect("a good configuration");
-        rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+        let mut config = keyed(&upstream);
+        config.base_url.push_str(path);
+        answered(&*Ollama.built(config), question(true)).await;
         let request = &upstream.requests()[0];
         assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", target), "{path}");
-        assert_eq!(request.header("authorization"), Some("Bearer my-own-key-71"));
+        assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
     }
 }
 
@@ -243,8 +214,8 @@ async fn without_any_model_named_the_first_that_generates_is_asked_for() {
     ]});
     let vectors = Reply::json(200, &json!({"embeddings": [[1.0]]}));
     let upstream = Upstream::start([Reply::json(200, &list), Reply::lines([stop()]), vectors]).await;
-    let engine = Ollama::new(RemoteConfig::new("lane", upstream.url()).into()).expect("a good configuration");
-    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    let engine = Ollama.built(RemoteConfig::new("lane", upstream.url()));
+    answered(&*engine, question(true)).await;
     let texts = EmbedRequest { input: vec!["a".into()], ..EmbedRequest::default() };
     engine.embed(texts).await.expect("vectors");
     let requests = upstream.requests();
@@ -259,16 +230,7 @@ async fn texts_become_vectors_in_their_order_and_are_never_cut() {
     let vectors = json!({
         "model": "e-1", "embeddings": [[1.0, -2.0], [3.0, 4.5]], "total_duration": 7, "prompt_eval_count": 9
     });
-    let upstream = Upstream::start([Reply::json(200, &vectors)]).await;
-    let request = EmbedRequest {
-        input: vec!["one".into(), "two".into()],
-        dimensions: Some(2),
-        ..EmbedRequest::default()
-    };
-    let embedded = engine(&upstream).embed(request).await.expect("vectors");
-    assert_eq!(embedded.embeddings, [[1.0, -2.0], [3.0, 4.5]]);
-    assert_eq!((embedded.model.as_str(), embedded.usage.prompt_tokens), ("e-1", 9));
-    let sent = &upstream.requests()[0];
+    let sent = asked::vectors_keep_their_order(&Ollama, &vectors).await;
     assert_eq!(sent.target, "/api/embed");
     let expected = json!({"model": "m", "input": ["one", "two"], "truncate": false, "dimensions": 2});
     assert_eq!(sent.json(), expected);
@@ -276,10 +238,6 @@ async fn texts_become_vectors_in_their_order_and_are_never_cut() {
 
 #[tokio::test]
 async fn vectors_that_do_not_match_the_texts_are_no_answer() {
-    for embeddings in [json!([]), json!([[1.0]]), json!([[1.0], [1.0, 2.0]]), json!("none")] {
-        let upstream = Upstream::start([Reply::json(200, &json!({"embeddings": embeddings}))]).await;
-        let request = EmbedRequest { input: vec!["a".into(), "b".into()], ..EmbedRequest::default() };
-        let error = engine(&upstream).embed(request).await.expect_err("no vectors");
-        assert!(matches!(error, GenerateError::Unavailable(_)), "{error:?}");
-    }
+    let wrong = [json!([]), json!([[1.0]]), json!([[1.0], [1.0, 2.0]]), json!("none")];
+    asked::those_are_no_vectors(&Ollama, wrong.map(|embeddings| json!({"embeddings": embeddings}))).await;
 }

@@ -1,20 +1,6 @@
 //! What is made of answers, odd ones too.
 
-use inferd_proto::{FunctionCall, FunctionTag};
-
 use super::*;
-
-fn failed(events: &[TokenEvent]) -> &GenerateError {
-    match events.last() {
-        Some(TokenEvent::Failed(error)) => error,
-        other => panic!("expected a failure, got {other:?}"),
-    }
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
-    let function = FunctionCall { name: name.into(), arguments: arguments.into() };
-    ToolCall { id: id.into(), r#type: FunctionTag::Function, function }
-}
 
 fn call_delta(call: &Value) -> String {
     delta(&json!({"tool_calls": [call]}))
@@ -43,7 +29,6 @@ async fn reasoning_is_kept_apart_and_comes_first() {
         let thinks = |text: &str| delta(&json!({field: text, "content": null}));
         let both = delta(&json!({field: "c", "content": "d"}));
         let chunks = [&thinks("a"), &thinks("b"), &both, &says("e"), &finish("stop"), "[DONE]"];
-        let thinking = |text: &str| TokenEvent::Thinking(text.into());
         let expected = [
             thinking("a"),
             thinking("b"),
@@ -89,7 +74,7 @@ async fn whole_tool_calls_without_an_index_of_their_own_stay_apart() {
 async fn tool_calls_without_end_are_cut_off() {
     let endless = (0..200).map(|index| call_delta(&json!({"index": index, "function": {"name": "f"}})));
     let events = events(Reply::events(endless)).await;
-    assert_eq!(failed(&events).to_string(), "the model's tool calls have no end");
+    assert_eq!(failure(&events).to_string(), "the model's tool calls have no end");
 }
 
 #[tokio::test]
@@ -162,12 +147,11 @@ async fn a_whole_answer_is_taken_even_where_a_stream_was_asked_for() {
     let choice = json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
     let answer = json!({"model": "m-1", "choices": [choice], "usage": usage});
     let calls = vec![call("x", "f", "{}")];
-    let expected =
-        [TokenEvent::Thinking("hm".into()), token("yes"), done_calling(StopReason::ToolCalls, 3, 2, calls)];
+    let expected = [thinking("hm"), token("yes"), done_calling(StopReason::ToolCalls, 3, 2, calls)];
     assert_eq!(events(Reply::json(200, &answer)).await, expected);
 
     let upstream = Upstream::start([Reply::json(200, &answer)]).await;
-    let whole = rest(engine(&upstream).generate(question(false)).await.expect("an answer begins")).await;
+    let whole = answered(&*engine(&upstream), question(false)).await;
     assert_eq!(whole, expected);
 }
 
@@ -179,6 +163,6 @@ async fn json_that_is_no_answer_fails() {
         (json!(["?"]), "the answer holds no completion"),
     ] {
         let events = events(Reply::json(200, &body)).await;
-        assert!(failed(&events).to_string().starts_with(says), "{events:?}");
+        assert!(failure(&events).to_string().starts_with(says), "{events:?}");
     }
 }

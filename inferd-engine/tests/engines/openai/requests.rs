@@ -1,18 +1,12 @@
 //! What is sent.
 
-use inferd_proto::{
-    Block, Content, EmbedRequest, FunctionCall, FunctionTag, ImageTokenBudget, Message, Request, Resolved,
-    ResponseFormat, Role,
-};
+use inferd_proto::{Block, Content, ImageTokenBudget, Message, Resolved, ResponseFormat, Role};
 
 use super::*;
 
 /// The body that `request` becomes.
 async fn body(request: Resolved) -> String {
-    let upstream = Upstream::start([Reply::events([finish("stop").as_str(), "[DONE]"])]).await;
-    rest(engine(&upstream).generate(request).await.expect("an answer begins")).await;
-    let requests = upstream.requests();
-    serde_json::to_string_pretty(&requests[0].json()).expect("JSON is JSON")
+    asked::body(&OpenAi, request).await
 }
 
 fn message(role: Role, content: impl Into<Content>) -> Message {
@@ -27,13 +21,8 @@ async fn a_plain_question_sends_nothing_it_was_not_given() {
 #[tokio::test]
 async fn a_short_answer_that_is_not_streamed_is_asked_for_whole_and_a_long_one_is_streamed() {
     let answer = json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]});
-    for (max_tokens, streamed) in [(Some(256), false), (Some(257), true), (None, true)] {
-        let upstream = Upstream::start([Reply::json(200, &answer)]).await;
-        let question = Resolved { max_tokens, ..question(false) };
-        rest(engine(&upstream).generate(question).await.expect("an answer begins")).await;
-        let sent = upstream.requests()[0].json();
-        assert_eq!(sent["stream"], streamed, "{max_tokens:?}");
-        assert_eq!(sent.get("stream_options").is_some(), streamed, "{max_tokens:?}");
+    for (sent, _) in asked::only_long_answers_are_streamed(&OpenAi, &answer).await {
+        assert_eq!(sent.get("stream_options").is_some(), sent["stream"] == true, "{sent}");
     }
 }
 
@@ -42,16 +31,14 @@ async fn every_option_is_sent_under_its_own_name() {
     let tool = json!({"type": "function", "function": {
         "name": "look", "description": "looks", "parameters": {"type": "object"}, "strict": true
     }});
-    let request: Request = serde_json::from_value(json!({
-        "messages": [{"role": "user", "content": "why?"}],
+    let request = asked::with(&json!({
         "model": "other", "temperature": 0.5, "top_p": 0.9, "top_k": 40, "max_tokens": 7, "seed": -3,
         "stop": ["\n", "END"], "grammar": "root ::= \"x\"", "tools": [tool],
         "tool_choice": {"type": "function", "function": {"name": "look"}},
         "response_format": {"type": "json_schema", "schema": {"type": "object"}},
         "priority": "batch", "max_wait_ms": 5, "deadline_ms": 6, "progress": true
-    }))
-    .expect("a request");
-    insta::assert_snapshot!(body(request.resolve().expect("a valid request")).await);
+    }));
+    insta::assert_snapshot!(body(request).await);
 }
 
 #[tokio::test]
@@ -62,11 +49,7 @@ async fn any_json_object_is_asked_for_by_its_type_alone() {
 
 #[tokio::test]
 async fn a_conversation_with_images_and_tools_keeps_its_shape() {
-    let call = ToolCall {
-        id: "call_7".into(),
-        r#type: FunctionTag::Function,
-        function: FunctionCall { name: "look".into(), arguments: "{\"at\":\"moon\"}".into() },
-    };
+    let call = call("call_7", "look", "{\"at\":\"moon\"}");
     let text = |text: &str| Block::Text { text: text.into() };
     let image = Block::Image { mime: "image/png".into(), data: "aGk=".into() };
     let messages = vec![
@@ -83,7 +66,7 @@ async fn a_conversation_with_images_and_tools_keeps_its_shape() {
 #[tokio::test]
 async fn the_head_names_host_length_and_key() {
     let upstream = Upstream::start([Reply::events([finish("stop").as_str(), "[DONE]"])]).await;
-    rest(engine(&upstream).generate(question(true)).await.expect("an answer begins")).await;
+    answered(&*engine(&upstream), question(true)).await;
     let request = &upstream.requests()[0];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/chat/completions"));
     assert_eq!(request.header("host"), Some(upstream.address().to_string().as_str()));
@@ -95,24 +78,18 @@ async fn the_head_names_host_length_and_key() {
 
 #[tokio::test]
 async fn an_image_token_budget_is_refused_by_name() {
-    let upstream = Upstream::start([Reply::status(200)]).await;
     let request = Resolved { image_token_budget: ImageTokenBudget::new(70), ..question(true) };
-    let error = engine(&upstream).generate(request).await.err().expect("it is refused");
-    assert!(
-        matches!(&error, GenerateError::InvalidRequest(why) if why.starts_with("image_token_budget: ")),
-        "{error}"
-    );
-    assert_eq!(upstream.counts().accepted, 0);
+    let why = asked::unsent(&OpenAi, request).await;
+    assert!(why.starts_with("image_token_budget: "), "{why}");
 }
 
 #[tokio::test]
 async fn openai_itself_is_not_asked_for_what_it_has_no_name_for() {
-    let engine =
-        OpenAi::new(RemoteConfig::new("lane", "https://api.openai.com")).expect("a good configuration");
+    let engine = OpenAi.built(RemoteConfig::new("lane", "https://api.openai.com"));
     let cold = Resolved { top_k: Some(1), ..question(true) };
     let bound = Resolved { grammar: Some("root ::= \"x\"".into()), ..question(true) };
     for (request, field) in [(cold, "top_k"), (bound, "grammar")] {
-        let error = engine.generate(request).await.err().expect("it is refused");
+        let error = refusal(&*engine, request).await;
         let expected = GenerateError::InvalidRequest(format!("{field}: backend lane does not take it"));
         assert_eq!(error, expected);
     }
@@ -127,13 +104,13 @@ async fn without_any_model_named_the_first_that_generates_is_asked_for_and_remem
     let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
     let down = Reply::json(500, &json!({"error": "starting"}));
     let upstream = Upstream::start([down, list, answer]).await;
-    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
+    let engine = OpenAi.built(RemoteConfig::new("lane", upstream.url()));
     assert!(
         engine.generate(question(true)).await.is_err(),
         "the list cannot be had, and that is not remembered"
     );
     for _ in 0..2 {
-        rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+        answered(&*engine, question(true)).await;
     }
     let asked: Vec<_> = upstream.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(asked, ["/v1/models", "/v1/models", "/v1/chat/completions", "/v1/chat/completions"]);
@@ -146,10 +123,10 @@ async fn a_default_model_that_is_gone_is_asked_for_no_more() {
     let gone = Reply::json(404, &json!({"error": {"message": "no such model"}}));
     let answer = Reply::events([finish("stop").as_str(), "[DONE]"]);
     let upstream = Upstream::start([list("old"), gone, list("new"), answer]).await;
-    let engine = OpenAi::new(RemoteConfig::new("lane", upstream.url())).expect("a good configuration");
+    let engine = OpenAi.built(RemoteConfig::new("lane", upstream.url()));
     let error = engine.generate(question(true)).await.err();
     assert_eq!(error, Some(GenerateError::ModelNotFound("old".into())));
-    rest(engine.generate(question(true)).await.expect("an answer begins")).await;
+    answered(&*engine, question(true)).await;
     assert_eq!(upstream.requests()[3].json()["model"], "new");
 }
 
@@ -171,16 +148,7 @@ async fn vectors_come_back_in_the_order_of_the_texts() {
         "model": "e-1", "usage": {"prompt_tokens": 9, "total_tokens": 9},
         "data": [{"index": 1, "embedding": [3.0, 4.5]}, {"index": 0, "embedding": [1.0, -2.0]}]
     });
-    let upstream = Upstream::start([Reply::json(200, &vectors)]).await;
-    let request = EmbedRequest {
-        input: vec!["one".into(), "two".into()],
-        dimensions: Some(2),
-        ..EmbedRequest::default()
-    };
-    let embedded = engine(&upstream).embed(request).await.expect("vectors");
-    assert_eq!(embedded.embeddings, [[1.0, -2.0], [3.0, 4.5]]);
-    assert_eq!((embedded.model.as_str(), embedded.usage.prompt_tokens), ("e-1", 9));
-    let sent = &upstream.requests()[0];
+    let sent = asked::vectors_keep_their_order(&OpenAi, &vectors).await;
     assert_eq!(sent.target, "/v1/embeddings");
     let expected =
         json!({"model": "m", "input": ["one", "two"], "encoding_format": "float", "dimensions": 2});
@@ -189,10 +157,6 @@ async fn vectors_come_back_in_the_order_of_the_texts() {
 
 #[tokio::test]
 async fn vectors_that_do_not_match_the_texts_are_no_answer() {
-    for data in [json!([]), json!([{"embedding": [1]}, {"embedding": [1, 2]}]), json!("none")] {
-        let upstream = Upstream::start([Reply::json(200, &json!({"data": data}))]).await;
-        let request = EmbedRequest { input: vec!["a".into(), "b".into()], ..EmbedRequest::default() };
-        let error = engine(&upstream).embed(request).await.expect_err("no vectors");
-        assert!(matches!(error, GenerateError::Unavailable(_)), "{error:?}");
-    }
+    let wrong = [json!([]), json!([{"embedding": [1]}, {"embedding": [1, 2]}]), json!("none")];
+    asked::those_are_no_vectors(&OpenAi, wrong.map(|data| json!({"data": data}))).await;
 }

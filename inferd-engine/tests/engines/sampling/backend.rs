@@ -1,6 +1,5 @@
 //! The backend over a peer, or over a coordinator before one.
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use inferd_engine::sampling::{Offer, Patience, SamplingBackend, SamplingConfig, SamplingCoordinator};
 use inferd_engine::testing::contract::question;
@@ -10,14 +9,12 @@ use rmcp::model::ToolUseContent;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::told::outcome;
+
 use super::*;
 
 fn over(peer: &Arc<FakeSamplingClient>) -> SamplingBackend {
     SamplingBackend::new("peer", peer.clone())
-}
-
-async fn events(backend: &SamplingBackend, request: Resolved) -> Result<Vec<TokenEvent>, GenerateError> {
-    Ok(backend.generate(request).await?.collect().await)
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,7 +27,7 @@ async fn an_answer_is_one_token_and_its_end() {
         model: Some("fake".into()),
     };
     let expected = vec![TokenEvent::Token("because it is so".into()), done];
-    assert_eq!(events(&over(&peer), question(true)).await, Ok(expected));
+    assert_eq!(outcome(&over(&peer), question(true)).await, Ok(expected));
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +51,7 @@ async fn a_request_becomes_a_call_and_its_system_messages_are_hoisted() {
         caller: Caller { principal: Some("ann".into()), session: None },
         ..question(true)
     };
-    events(&over(&peer), request).await.expect("an answer");
+    outcome(&over(&peer), request).await.expect("an answer");
     let call = &peer.calls()[0];
     assert_eq!(call.caller.principal.as_deref(), Some("ann"));
     assert_eq!(
@@ -101,7 +98,7 @@ async fn each_failure_blames_whom_it_should() {
             "busy: the sampling peer has too many unanswered calls",
         ),
     ] {
-        let error = events(&over(&peer([fake])), question(true)).await.unwrap_err();
+        let error = outcome(&over(&peer([fake])), question(true)).await.unwrap_err();
         assert_eq!((error.blame(), error.to_string()), (blame, text.to_owned()));
     }
 }
@@ -113,7 +110,7 @@ async fn without_a_peer_it_is_not_ready() {
     assert!(backend.ready());
     peer.set_offer(Offer { available: false, tools: false });
     assert!(!backend.ready());
-    assert_eq!(events(&backend, question(true)).await, Err(GenerateError::NotReady));
+    assert_eq!(outcome(&backend, question(true)).await, Err(GenerateError::NotReady));
     assert!(peer.requests().is_empty());
 }
 
@@ -135,7 +132,7 @@ async fn only_the_peers_own_time_counts() {
     // Gathering takes longer than the peer may.
     let coordinator = Arc::new(SamplingCoordinator::with_settings(peer.clone(), ms(40_000), 10));
     let backend = SamplingBackend::new("peer", coordinator);
-    let (took, answered) = timed(events(&backend, question(true))).await;
+    let (took, answered) = timed(outcome(&backend, question(true))).await;
     assert!(answered.is_ok(), "{answered:?}");
     assert_eq!(took, ms(69_000));
 }
@@ -147,7 +144,7 @@ async fn a_person_who_considers_is_waited_for() {
     let coordinator = SamplingCoordinator::adaptive(peer([considered()]));
     let coordinated = SamplingBackend::new("peer", Arc::new(coordinator));
     for backend in [direct, coordinated] {
-        assert!(events(&backend, question(true)).await.is_ok());
+        assert!(outcome(&backend, question(true)).await.is_ok());
     }
 }
 
@@ -162,7 +159,7 @@ async fn a_peer_that_stays_silent_is_given_up() {
         let patience = Patience { silence_max: ms(2000), ..Patience::default() };
         let config = SamplingConfig { patience, ..SamplingConfig::default() };
         let backend = SamplingBackend::with_config("peer", client, config);
-        let (took, answers) = timed(join_all((0..calls).map(|_| events(&backend, question(true))))).await;
+        let (took, answers) = timed(join_all((0..calls).map(|_| outcome(&backend, question(true))))).await;
         for answered in answers {
             assert!(matches!(answered, Err(GenerateError::Unavailable(_))), "{answered:?}");
         }
@@ -175,7 +172,7 @@ async fn a_peer_that_stays_silent_is_given_up() {
 async fn what_came_from_its_peer_goes_to_another_lane() {
     let peer = Arc::new(FakeSamplingClient::canned("x").of_session("s1"));
     let caller = Caller { principal: None, session: Some("s1".into()) };
-    let error = events(&over(&peer), Resolved { caller, ..question(true) }).await.unwrap_err();
+    let error = outcome(&over(&peer), Resolved { caller, ..question(true) }).await.unwrap_err();
     assert!(matches!(error, GenerateError::Declined(_)), "{error}");
     assert_eq!(error.blame(), Blame::Nobody);
     assert!(peer.requests().is_empty());
@@ -189,7 +186,7 @@ async fn an_answer_that_must_be_json_is_asked_for_alone_and_checked() {
         [("{\"a\":1}", Some("{\"a\":1}")), ("```json\n{}\n```", Some("{}")), ("[1]", None), ("sure!", None)]
     {
         let peer = Arc::new(FakeSamplingClient::canned(text));
-        let answered = events(&over(&peer), request()).await;
+        let answered = outcome(&over(&peer), request()).await;
         match expected {
             Some(json) => assert_eq!(answered.unwrap()[0], TokenEvent::Token(json.into())),
             None => assert_eq!(answered.unwrap_err().blame(), Blame::Lane),
@@ -218,7 +215,7 @@ async fn tools_go_to_peers_that_take_them_and_their_calls_come_back() {
     let peer = peer([FakeAnswer::Answer(Box::new(result.with_stop_reason("toolUse")))]);
     let backend = over(&peer);
 
-    let error = events(&backend, request.clone()).await.unwrap_err();
+    let error = outcome(&backend, request.clone()).await.unwrap_err();
     assert_eq!(error, GenerateError::Declined("tools: the sampling peer takes none".into()));
     assert!(!backend.capabilities().tools);
 
@@ -227,7 +224,7 @@ async fn tools_go_to_peers_that_take_them_and_their_calls_come_back() {
     let expected: ToolCall =
         serde_json::from_value(json!({"id": "t1", "function": {"name": "add", "arguments": "{\"a\":1}"}}))
             .unwrap();
-    let [TokenEvent::Done { stop_reason, tool_calls, .. }] = &events(&backend, request).await.unwrap()[..]
+    let [TokenEvent::Done { stop_reason, tool_calls, .. }] = &outcome(&backend, request).await.unwrap()[..]
     else {
         panic!("more than its end")
     };

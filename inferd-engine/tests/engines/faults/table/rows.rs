@@ -2,8 +2,8 @@
 
 use inferd_engine::testing::upstream::Reply;
 
-use super::super::begun;
-use super::super::engines::Engine;
+use super::begun;
+use crate::protocols::Engine;
 
 /// A fault.
 pub(super) struct Row {

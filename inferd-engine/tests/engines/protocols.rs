@@ -1,4 +1,4 @@
-//! How each engine's protocol writes what all of them say.
+//! How each engine's protocol over HTTP writes what all of them say.
 
 pub(crate) mod anthropic;
 pub(crate) mod ollama;
@@ -15,6 +15,11 @@ pub(crate) trait Engine: Sync {
     fn name(&self) -> &'static str;
 
     fn build(&self, config: RemoteConfig) -> Result<Arc<dyn Backend>, RemoteError>;
+
+    /// The engine with a configuration that it must take.
+    fn built(&self, config: RemoteConfig) -> Arc<dyn Backend> {
+        self.build(config).expect("a good configuration")
+    }
 
     /// The header that carries the key, and what stands there before it.
     fn key(&self) -> (&'static str, &'static str);
