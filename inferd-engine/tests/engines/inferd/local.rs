@@ -17,12 +17,16 @@ fn place(dir: &Path) -> PathBuf {
     }
 }
 
+fn listening(path: &Path) -> LocalSocketListener {
+    let name = path.to_fs_name::<GenericFilePath>().expect("a name for a socket");
+    ListenerOptions::new().name(name).create_tokio().expect("a socket")
+}
+
 #[tokio::test]
 async fn a_daemon_on_a_local_socket_answers_and_is_given_no_key() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = place(dir.path());
-    let name = path.as_path().to_fs_name::<GenericFilePath>().expect("a name for a socket");
-    let listener = ListenerOptions::new().name(name).create_tokio().expect("a socket");
+    let listener = listening(&path);
     let serve = async {
         let mut talk = BufReader::new(listener.accept().await.expect("somebody connects"));
         let mut heard = String::new();
@@ -72,8 +76,7 @@ async fn nobody_on_a_local_socket_is_said_without_its_path() {
 async fn a_local_daemon_that_hangs_up_without_a_word_has_refused_no_key() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = place(dir.path());
-    let name = path.as_path().to_fs_name::<GenericFilePath>().expect("a name for a socket");
-    let listener = ListenerOptions::new().name(name).create_tokio().expect("a socket");
+    let listener = listening(&path);
     let config = InferdConfig::new("lane", InferdAddress::Local(path));
     let engine = Inferd::new(config).expect("a good configuration");
     let hang_up = async { drop(listener.accept().await.expect("somebody connects")) };
