@@ -80,7 +80,7 @@ impl Live {
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
+        let upstreams = Upstreams::new(Patience::default(), &around.stopping);
         upstreams.want(wanted.servers());
         Ok(Self { source, wanted, built, terms, mcp, room, upstreams, around })
     }

@@ -90,6 +90,10 @@ impl Asked {
 
 /// A session with `server`, which has the id `s-1`.
 async fn session(server: &Server) -> Rpc {
+    Box::pin(begun(server)).await
+}
+
+async fn begun(server: &Server) -> Rpc {
     let ear = Arc::new(Ear::new("far"));
     let key = SecretString::from("token-1");
     let http = Http::new(&server.url(), Some(&key), Duration::from_secs(5), Arc::clone(&ear)).unwrap();
