@@ -126,10 +126,10 @@ async fn wait_all_collects_from_multiple_servers() {
     let fixture = Fixture::answering();
     let [one, other] = fixture.both().await;
     let results = fixture.runtime.wait_all(&[other, one], None).await;
-    assert_eq!(results.iter().map(AgentResult::text).collect::<Vec<_>>(), [
-        Some("from staging"),
-        Some("from prod")
-    ]);
+    assert_eq!(
+        results.iter().map(AgentResult::text).collect::<Vec<_>>(),
+        [Some("from staging"), Some("from prod")]
+    );
 }
 
 #[tokio::test]
