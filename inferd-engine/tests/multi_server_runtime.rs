@@ -21,8 +21,8 @@ impl Fixture {
     fn new(prod: ScriptedTurn, staging: ScriptedTurn) -> Self {
         let [prod, staging] = [prod, staging].map(|turn| Arc::new(ScriptedRuns::new([turn])));
         let registry = ServerRegistry::new();
-        registry.add(connection("prod", prod.clone())).unwrap();
-        registry.add(connection("staging", staging.clone())).unwrap();
+        registry.add(connection("prod", prod.clone())).expect("the ids differ");
+        registry.add(connection("staging", staging.clone())).expect("the ids differ");
         let no_tools = |_room: String| async { Ok::<_, ToolError>(ToolRegistry::new()) };
         let runtime = MultiServerRuntime::new(registry, Arc::new(no_tools), Limits::default());
         Self { prod, staging, runtime: Arc::new(runtime) }
@@ -37,7 +37,7 @@ impl Fixture {
     }
 
     async fn spawn(&self, server_id: &str) -> AgentSession {
-        self.runtime.spawn(server_id, "r1", "hi").await.unwrap()
+        self.runtime.spawn(server_id, "r1", "hi").await.expect("there is room")
     }
 
     async fn both(&self) -> [AgentSession; 2] {
@@ -245,7 +245,7 @@ mod federation {
             let answer = Arc::clone(&answer);
             async move { Ok(answer().into()) }
         };
-        ToolRegistry::from_tools([tool(name, executor)]).unwrap()
+        ToolRegistry::from_tools([tool(name, executor)]).expect("the names differ")
     }
 
     fn of_servers(ran: Arc<[AtomicUsize; 2]>) -> impl ServerScopedToolResolver {
@@ -265,8 +265,8 @@ mod federation {
             let turns = [ScriptedTurn::call(calling, "{}"), ScriptedTurn::say("done")];
             let model = Arc::new(ScriptedRuns::new(turns));
             let registry = ServerRegistry::new();
-            registry.add(connection("prod", model.clone())).unwrap();
-            registry.add(connection("staging", model.clone())).unwrap();
+            registry.add(connection("prod", model.clone())).expect("the ids differ");
+            registry.add(connection("staging", model.clone())).expect("the ids differ");
             let local = |_room: String| async { Ok(answering("local", || "here".to_owned())) };
             let runtime = MultiServerRuntime::new(registry, Arc::new(local), Limits::default());
             let ran = Arc::new([const { AtomicUsize::new(0) }; 2]);
@@ -280,7 +280,7 @@ mod federation {
 
         /// Runs a session to its end; what its turns were asked.
         async fn run(&self) -> Vec<Resolved> {
-            let session = self.runtime.spawn("prod", "r1", "hi").await.unwrap();
+            let session = self.runtime.spawn("prod", "r1", "hi").await.expect("there is room");
             assert_eq!(session.result().await.text(), Some("done"));
             self.model.requests()
         }
@@ -295,7 +295,7 @@ mod federation {
     }
 
     fn last_said(request: &Resolved) -> String {
-        request.messages.last().unwrap().content.text().into_owned()
+        request.messages.last().expect("there is one").content.text().into_owned()
     }
 
     #[tokio::test]

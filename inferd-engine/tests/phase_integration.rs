@@ -13,7 +13,9 @@ use inferd_engine::tools::{FederatedToolRegistry, ToolError, ToolInvocation, Too
 fn two_servers(turn: &ScriptedTurn) -> ServerRegistry {
     let registry = ServerRegistry::new();
     for server_id in ["prod", "staging"] {
-        registry.add(connection(server_id, Arc::new(ScriptedRuns::new([turn.clone()])))).unwrap();
+        registry
+            .add(connection(server_id, Arc::new(ScriptedRuns::new([turn.clone()]))))
+            .expect("the ids differ");
     }
     registry
 }

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_name_stays_the_same_from_version_to_version() {
-        assert_eq!(portable_name("p::a.b"), "p__a_b_PINNED");
+        assert_eq!(portable_name("p::a.b"), "p__a_b_5b6fad6554");
     }
 
     proptest! {

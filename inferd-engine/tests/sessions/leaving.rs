@@ -51,10 +51,10 @@ impl There {
             }
         });
         let registry = ServerRegistry::new();
-        registry.add(connection("prod", runs.clone())).unwrap();
+        registry.add(connection("prod", runs.clone())).expect("the ids differ");
         let limits = Limits { turn_bytes_max: usize::MAX, ..Limits::default() };
         let runtime = MultiServerRuntime::new(registry, having([holding]), limits);
-        let session = runtime.spawn("prod", "r1", "hi").await.unwrap();
+        let session = runtime.spawn("prod", "r1", "hi").await.expect("there is room");
         let there = Self { runtime, session, runs, in_tool };
         there.arrive(at).await;
         there
@@ -64,13 +64,13 @@ impl There {
         match at {
             At::BeforeATurnHasBegun => self.runs.until_live(1).await,
             At::InATurn | At::BehindItsReader => {
-                let mut events = self.session.events().unwrap();
+                let mut events = self.session.events().expect("nobody has read them");
                 while !matches!(events.next().await, Some(AgentEvent::Token(_))) {}
                 // Kept, so that the session stays behind it.
                 std::mem::forget(events);
             }
             At::InATool => {
-                self.in_tool.subscribe().wait_for(|calls| *calls == 2).await.unwrap();
+                self.in_tool.subscribe().wait_for(|calls| *calls == 2).await.expect("it is held here");
             }
         }
     }

@@ -35,7 +35,7 @@ fn calling<const N: usize>(names: [&str; N]) -> Arc<ScriptedRuns> {
 
 /// The same tools in every room.
 fn having<const N: usize>(tools: [ClientTool; N]) -> Arc<dyn ToolResolver> {
-    let tools = ToolRegistry::from_tools(tools).unwrap();
+    let tools = ToolRegistry::from_tools(tools).expect("the names differ");
     Arc::new(move |_room: String| {
         let tools = tools.clone();
         async move { Ok::<_, ToolError>(tools) }
@@ -61,7 +61,7 @@ fn runtime(runs: Arc<dyn RunStream>, tools: Arc<dyn ToolResolver>, limits: Limit
 
 /// The sessions of a server that knows what `api` does.
 fn runtime_with(api: Arc<FakeApi>, runs: Arc<dyn RunStream>, tools: Arc<dyn ToolResolver>) -> AgentRuntime {
-    let connection = ServerConnection::new("prod", api, runs).unwrap();
+    let connection = ServerConnection::new("prod", api, runs).expect("it is an id");
     AgentRuntime::from_connection(connection, tools, Limits::default())
 }
 
@@ -69,14 +69,14 @@ fn runtime_with(api: Arc<FakeApi>, runs: Arc<dyn RunStream>, tools: Arc<dyn Tool
 fn servers<const N: usize>(servers: [ServerConnection; N]) -> MultiServerRuntime {
     let registry = ServerRegistry::new();
     for server in servers {
-        registry.add(server).unwrap();
+        registry.add(server).expect("the ids differ");
     }
     MultiServerRuntime::new(registry, having([]), Limits::default())
 }
 
 /// Runs one session to its end.
 async fn run(runtime: &AgentRuntime) -> AgentResult {
-    runtime.spawn("r1", "hi").await.unwrap().result().await
+    runtime.spawn("r1", "hi").await.expect("there is room").result().await
 }
 
 /// Who said what.

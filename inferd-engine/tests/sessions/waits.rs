@@ -26,9 +26,9 @@ async fn three(turns: [ScriptedTurn; 3]) -> Three {
         servers([connection("a", a.clone()), connection("b", b.clone()), connection("c", c.clone())]);
     let mut sessions = Vec::new();
     for server_id in ["a", "b", "c"] {
-        sessions.push(runtime.spawn(server_id, "r1", "hi").await.unwrap());
+        sessions.push(runtime.spawn(server_id, "r1", "hi").await.expect("there is room"));
     }
-    Three { runtime, models, sessions: sessions.try_into().unwrap() }
+    Three { runtime, models, sessions: sessions.try_into().expect("there are three") }
 }
 
 #[tokio::test(start_paused = true)]
