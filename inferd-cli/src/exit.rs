@@ -93,6 +93,7 @@ impl From<&ClientError> for Exit {
                 Self::CannotConnect
             }
             ClientError::FrameTooLarge => Self::FrameTooLarge,
+            ClientError::Cancelled => Self::Interrupted,
             ClientError::IdInUse(_) | ClientError::Encode(_) => Self::Internal,
         }
     }
