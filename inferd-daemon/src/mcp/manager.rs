@@ -186,6 +186,7 @@ impl SessionManager for Manager {
         let session = SessionState::new(principal.clone(), None, now);
         let id = self.store.insert(session, now).inspect_err(|full| handover::refuse(*full))?;
         let session = self.store.get(&id, &principal, now).ok_or(ManagerError::NoSession)?;
+        handover::keep(session.hold());
         self.served().retain(|_, served| !served.session.ended().is_cancelled());
         Ok((id.to_string().into(), self.serve(id, session)))
     }

@@ -20,6 +20,7 @@ use super::http::{Door, McpConfig};
 use super::manager::Hangup;
 use super::serve::{connection, door};
 use super::session::SessionStore;
+use crate::lifecycle::Room;
 pub(super) use client::{Client, initialize, post};
 
 /// Tools: `wait` answers once the gate lets it, `hang up` ends its connection first; `flood` tells its progress `count`
@@ -128,7 +129,7 @@ impl<H: ServerHandler> Rig<H> {
     pub(super) fn connect_within(&self, bytes: usize) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let (door, draining, ending) = (Arc::clone(&self.door), self.draining.clone(), self.ending.clone());
-        self.tasks.spawn(connection(far, door, draining, ending));
+        self.tasks.spawn(connection(far, door, Room::new(usize::MAX), draining, ending));
         Client::new(near)
     }
 

@@ -9,6 +9,7 @@ mod kill_nine;
 mod limits;
 mod malformed_lines;
 mod mcp;
+mod mcp_crowds;
 mod mutated_lines;
 mod reloading;
 mod reloading_under_load;
