@@ -121,7 +121,9 @@ impl Manager {
             sleep(SWEEP).await;
             let Some(before) = Instant::now().checked_sub(UNREAD) else { continue };
             let served: Vec<_> = self.served().values().map(Arc::clone).collect();
-            served.iter().for_each(|served| served.end_unread(before));
+            for served in served {
+                served.end_unread(before);
+            }
         }
     }
 

@@ -119,8 +119,7 @@ impl<H: ServerHandler> Rig<H> {
         let tasks = TaskTracker::new();
         let (draining, ending) = (CancellationToken::new(), CancellationToken::new());
         let config = watch::Sender::new(config.clone()).subscribe();
-        let door =
-            door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+        let door = door(config, make_handler, sessions.clone(), &tasks, draining.clone(), ending.clone());
         let Scripted { gate, cancelled } = Scripted::default();
         Self { sessions, gate, cancelled, draining, ending, tasks, door: Arc::new(door) }
     }

@@ -55,7 +55,7 @@ pub async fn serve<H: ServerHandler>(
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
     let limits = config.borrow().limits;
-    let door = door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+    let door = door(config, make_handler, sessions.clone(), &tasks, draining.clone(), ending.clone());
     let door = Arc::new(door);
     let room = Room::new(limits.connections_max);
     let kept = CancellationToken::new();
@@ -98,7 +98,7 @@ pub(super) fn door<H: ServerHandler>(
     config: watch::Receiver<McpConfig>,
     make_handler: impl Fn() -> H + Send + Sync + 'static,
     sessions: SessionStore,
-    tasks: TaskTracker,
+    tasks: &TaskTracker,
     draining: CancellationToken,
     ending: CancellationToken,
 ) -> Door<H> {
