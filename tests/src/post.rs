@@ -63,7 +63,7 @@ impl McpClient {
     pub async fn open_session(&mut self) -> Result<()> {
         let greeting = self.post(&initialize()).await?;
         let Some(session) = greeting.header("mcp-session-id") else { bail!("no session: {greeting:?}") };
-        self.head += &format!("mcp-session-id: {session}\r\nmcp-protocol-version: 2025-11-25\r\n");
+        self.head.extend(["mcp-session-id: ", session, "\r\nmcp-protocol-version: 2025-11-25\r\n"]);
         self.post(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await?;
         Ok(())
     }
