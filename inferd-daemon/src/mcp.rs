@@ -12,6 +12,7 @@
 
 mod handler;
 mod http;
+mod lend;
 mod manager;
 #[cfg(test)]
 mod scripted;

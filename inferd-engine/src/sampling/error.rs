@@ -32,6 +32,9 @@ pub enum SamplingError {
         /// What is wrong with its answer.
         fault: TaskFault,
     },
+    /// Requests asked together were answered, but not this one.
+    #[error("the sampling peer left the request unanswered")]
+    Unanswered,
     /// The peer answered with an error.
     #[error("the sampling peer failed: {message} (code {code})")]
     Failed {
@@ -111,6 +114,7 @@ impl From<SamplingError> for GenerateError {
             SamplingError::TimedOut(_)
             | SamplingError::Malformed(_)
             | SamplingError::Task { .. }
+            | SamplingError::Unanswered
             | SamplingError::Failed { .. }
             | SamplingError::Transport(_) => Self::Unavailable(text),
             SamplingError::NoPeer | SamplingError::ShutDown => Self::NotReady,

@@ -1,0 +1,236 @@
+//! A lender that comes and goes: calls wait in it, are taken in rounds, and are answered by the number they had.
+//!
+//! Calls enter by [`SamplingClient`], from whoever wants an answer. Rounds of them leave to the one visitor, who brings
+//! the answers when it comes again. Each call is a request of its own, as the client's user sees all of a round
+//! together: nothing is merged, and no coordinator stands before a mailbox.
+//!
+//! Invariants:
+//! - A call whose caller has left is neither shown nor answered.
+//! - An answer that is missing or is none fails its own call and no other.
+//! - Where the lender has left, or has not come back by its time, each of its calls ends, as one that may be given to
+//!   another. No task watches for that: the calls do.
+
+mod letters;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use inferd_engine::sampling::{
+    Call, CreateMessageRequestParams, CreateMessageResult, Offer, SamplingClient, SamplingError, Signs,
+};
+use rmcp::model::InputResponses;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+use letters::{Answered, Letter, Letters};
+
+/// Where the lender is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// It waits for work.
+    Here,
+    /// It will be back by then, or has left.
+    Away(Instant),
+    /// It has left.
+    Left,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    letters: Mutex<Letters>,
+    arrived: Notify,
+    presence: watch::Sender<Presence>,
+    session: Arc<str>,
+    tools: bool,
+}
+
+/// The name of a call within its round.
+pub(crate) type Key = String;
+
+impl Mailbox {
+    /// That of a lender who is here, called `session`, which may take `tools`.
+    pub(crate) fn new(session: Arc<str>, tools: bool) -> Arc<Self> {
+        Arc::new(Self {
+            letters: Mutex::default(),
+            arrived: Notify::new(),
+            presence: watch::Sender::new(Presence::Here),
+            session,
+            tools,
+        })
+    }
+
+    /// Waits for work, and for its company, and takes a round of it, which holds at least one call. Dropped, it has
+    /// taken none.
+    pub(crate) async fn round(&self) -> Vec<(Key, CreateMessageRequestParams)> {
+        loop {
+            let due = self.letters().due();
+            match due {
+                None => self.arrived.notified().await,
+                Some(due) if due > Instant::now() => {
+                    tokio::select! {
+                        () = self.arrived.notified() => {}
+                        () = sleep_until(due) => {}
+                    }
+                }
+                Some(_) => {
+                    let round = self.take();
+                    if !round.is_empty() {
+                        return round;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<(Key, CreateMessageRequestParams)> {
+        let mut letters = self.letters();
+        let round = letters.take().into_iter().map(|(number, letter)| {
+            letter.signs.alive();
+            (key(number), letter.params.clone())
+        });
+        round.collect()
+    }
+
+    /// Gives the calls of the last round their answers, and says how many had one.
+    pub(crate) fn answer(&self, mut answers: InputResponses) -> usize {
+        let asked = self.letters().to_answer();
+        let mut answered = 0;
+        for (number, letter) in asked {
+            let answer = match answers.remove(&key(number)) {
+                None => Err(SamplingError::Unanswered),
+                Some(answer) => serde_json::from_value(answer)
+                    .map_err(|error| SamplingError::Malformed(format!("it is no message: {error}"))),
+            };
+            let good = answer.is_ok();
+            // It is given back where the caller has just left.
+            if letter.answer.send(answer).is_ok() && good {
+                answered += 1;
+            }
+        }
+        answered
+    }
+
+    /// The lender goes, and has left if it is not back by `until`.
+    pub(crate) fn away(&self, until: Instant) {
+        self.presence.send_replace(Presence::Away(until));
+    }
+
+    /// The lender is back. False: too late.
+    pub(crate) fn back(&self, now: Instant) -> bool {
+        self.presence.send_if_modified(|presence| {
+            let in_time = matches!(*presence, Presence::Away(until) if now < until);
+            if in_time {
+                *presence = Presence::Here;
+            }
+            in_time
+        })
+    }
+
+    /// Whether the lender has left, as of `now`.
+    pub(crate) fn has_left(&self, now: Instant) -> bool {
+        match *self.presence.borrow() {
+            Presence::Here => false,
+            Presence::Away(until) => now >= until,
+            Presence::Left => true,
+        }
+    }
+
+    /// The lender has left.
+    pub(crate) fn leave(&self) {
+        self.presence.send_replace(Presence::Left);
+    }
+
+    /// Whether a round is with the lender.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.letters().is_asked()
+    }
+
+    /// Whether the lender takes tools.
+    pub(crate) fn tools(&self) -> bool {
+        self.tools
+    }
+
+    /// Resolves once the lender has left.
+    fn left(&self) -> impl Future<Output = ()> + use<> {
+        let mut presence = self.presence.subscribe();
+        async move {
+            loop {
+                let now = *presence.borrow_and_update();
+                let until = match now {
+                    Presence::Here => None,
+                    Presence::Away(until) => Some(until),
+                    Presence::Left => return,
+                };
+                tokio::select! {
+                    changed = presence.changed() => if changed.is_err() { return },
+                    () = async { sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => return,
+                }
+            }
+        }
+    }
+
+    async fn post(&self, params: CreateMessageRequestParams, signs: Signs) -> Answered {
+        let (letter, answer) = Letter::new(params, signs, Instant::now());
+        let left = self.left();
+        if self.has_left(Instant::now()) {
+            return Err(SamplingError::NoPeer);
+        }
+        let number = self.letters().put(letter).ok_or(SamplingError::Busy)?;
+        let _posted = Posted { mailbox: self, number };
+        self.arrived.notify_one();
+        let lost = || SamplingError::Transport("it left before it answered".to_owned());
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or_else(|_| Err(lost())),
+            () = left => Err(lost()),
+        }
+    }
+
+    fn letters(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call in a mailbox. Dropped, it is not in it any more.
+struct Posted<'a> {
+    mailbox: &'a Mailbox,
+    number: u64,
+}
+
+impl Drop for Posted<'_> {
+    fn drop(&mut self) {
+        self.mailbox.letters().withdraw(self.number);
+    }
+}
+
+fn key(number: u64) -> Key {
+    // In an object sorted by its keys calls are in the order they came in.
+    format!("call-{number:06}")
+}
+
+#[async_trait]
+impl SamplingClient for Mailbox {
+    async fn create_message(
+        &self,
+        params: CreateMessageRequestParams,
+    ) -> Result<CreateMessageResult, SamplingError> {
+        self.post(params, Signs::default()).await
+    }
+
+    async fn call(&self, call: Call) -> Result<CreateMessageResult, SamplingError> {
+        self.post(call.params, call.signs).await
+    }
+
+    fn offer(&self) -> Offer {
+        Offer { available: !self.has_left(Instant::now()), tools: self.tools }
+    }
+
+    fn session(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.session))
+    }
+}
+
+#[cfg(test)]
+mod tests;
