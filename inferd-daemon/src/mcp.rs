@@ -22,6 +22,7 @@ mod tools;
 
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
+pub(crate) use lend::Pool;
 pub use manager::Hangup;
 pub use serve::serve;
 pub use session::{Principal, SessionStore};

@@ -123,7 +123,8 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None));
         };
         let arguments = params.arguments.unwrap_or_default();
-        offered.call(Call { arguments, caller: self.caller(context) }).await
+        let (answers, state) = (params.input_responses, params.request_state);
+        offered.call(Call { arguments, answers, state, caller: self.caller(context) }).await
     }
 
     async fn list_resources(

@@ -20,7 +20,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, InputResponses, JsonObject, Tool, ToolAnnotations,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,6 +35,10 @@ pub(crate) use look::{models, status};
 pub(crate) struct Call {
     /// The arguments, as they came.
     pub(crate) arguments: JsonObject,
+    /// What was asked of the client when it made this call before, answered.
+    pub(crate) answers: Option<InputResponses>,
+    /// What it was given then to come back with.
+    pub(crate) state: Option<String>,
     /// Whose call it is, and how they are reached while it runs.
     pub(crate) caller: Caller,
 }
@@ -86,6 +92,11 @@ impl Tools {
     /// The daemon's own.
     pub(crate) fn own() -> Self {
         Self(vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()])
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(tools: Vec<Offered>) -> Self {
+        Self(tools)
     }
 
     /// What is said of each.

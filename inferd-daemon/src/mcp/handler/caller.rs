@@ -57,11 +57,12 @@ impl Identity {
     pub(super) fn asker(extensions: &Extensions) -> inferd_proto::Caller {
         let Some(head) = extensions.get::<Parts>() else { return inferd_proto::Caller::default() };
         let principal = head.extensions.get::<Principal>().map(Principal::as_str);
+        let key = principal.filter(|&name| name != NOBODY).map(|name| Arc::from(format!("key {name}")));
         let session = head.headers.get(HEADER_SESSION_ID).and_then(|id| id.to_str().ok());
-        inferd_proto::Caller {
-            principal: principal.filter(|&name| name != NOBODY).map(Arc::from),
-            session: session.map(str::trim).map(Arc::from),
-        }
+        let session: Option<Arc<str>> = session.map(str::trim).map(Arc::from);
+        // The holder of a key is one client, whatever sessions it has.
+        let program = session.clone().filter(|_| key.is_none());
+        inferd_proto::Caller { principal: key, program, session }
     }
 
     /// The account of whoever made the request that these came with, and their name in the log.

@@ -12,7 +12,6 @@
 
 mod letters;
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -25,23 +24,13 @@ use tokio::time::{Instant, sleep_until};
 
 use letters::{Answered, Letter, Letters};
 
-/// Where the lender is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    /// It waits for work.
-    Here,
-    /// It will be back by then, or has left.
-    Away(Instant),
-    /// It has left.
-    Left,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
     arrived: Notify,
-    presence: watch::Sender<Presence>,
+    /// Until when the lender has to be back. `None`: it is here.
+    awaited: watch::Sender<Option<Instant>>,
     session: Arc<str>,
     tools: bool,
 }
@@ -55,7 +44,7 @@ impl Mailbox {
         Arc::new(Self {
             letters: Mutex::default(),
             arrived: Notify::new(),
-            presence: watch::Sender::new(Presence::Here),
+            awaited: watch::Sender::new(None),
             session,
             tools,
         })
@@ -114,66 +103,32 @@ impl Mailbox {
 
     /// The lender goes, and has left if it is not back by `until`.
     pub(crate) fn away(&self, until: Instant) {
-        self.presence.send_replace(Presence::Away(until));
+        self.awaited.send_replace(Some(until));
     }
 
-    /// The lender is back. False: too late.
-    pub(crate) fn back(&self, now: Instant) -> bool {
-        self.presence.send_if_modified(|presence| {
-            let in_time = matches!(*presence, Presence::Away(until) if now < until);
-            if in_time {
-                *presence = Presence::Here;
-            }
-            in_time
-        })
+    /// The lender is back.
+    pub(crate) fn back(&self) {
+        self.awaited.send_replace(None);
     }
 
     /// Whether the lender has left, as of `now`.
     pub(crate) fn has_left(&self, now: Instant) -> bool {
-        match *self.presence.borrow() {
-            Presence::Here => false,
-            Presence::Away(until) => now >= until,
-            Presence::Left => true,
-        }
-    }
-
-    /// The lender has left.
-    pub(crate) fn leave(&self) {
-        self.presence.send_replace(Presence::Left);
-    }
-
-    /// Whether a round is with the lender.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.letters().is_asked()
-    }
-
-    /// Whether the lender takes tools.
-    pub(crate) fn tools(&self) -> bool {
-        self.tools
+        self.awaited.borrow().is_some_and(|until| now >= until)
     }
 
     /// Resolves once the lender has left.
-    fn left(&self) -> impl Future<Output = ()> + use<> {
-        let mut presence = self.presence.subscribe();
-        async move {
-            loop {
-                let now = *presence.borrow_and_update();
-                let until = match now {
-                    Presence::Here => None,
-                    Presence::Away(until) => Some(until),
-                    Presence::Left => return,
-                };
-                tokio::select! {
-                    changed = presence.changed() => if changed.is_err() { return },
-                    () = async { sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => return,
-                }
+    async fn left(mut awaited: watch::Receiver<Option<Instant>>) {
+        loop {
+            let until = *awaited.borrow_and_update();
+            tokio::select! {
+                changed = awaited.changed() => if changed.is_err() { return },
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return,
             }
         }
     }
 
     async fn post(&self, params: CreateMessageRequestParams, signs: Signs) -> Answered {
         let (letter, answer) = Letter::new(params, signs, Instant::now());
-        let left = self.left();
         if self.has_left(Instant::now()) {
             return Err(SamplingError::NoPeer);
         }
@@ -184,7 +139,7 @@ impl Mailbox {
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_| Err(lost())),
-            () = left => Err(lost()),
+            () = Self::left(self.awaited.subscribe()) => Err(lost()),
         }
     }
 

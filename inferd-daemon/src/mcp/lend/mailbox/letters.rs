@@ -106,9 +106,4 @@ impl Letters {
     pub(super) fn to_answer(&mut self) -> BTreeMap<u64, Letter> {
         std::mem::take(&mut self.taken)
     }
-
-    /// Whether a round is with the lender.
-    pub(super) fn is_asked(&self) -> bool {
-        !self.taken.is_empty()
-    }
 }

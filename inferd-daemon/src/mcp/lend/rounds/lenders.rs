@@ -1,0 +1,183 @@
+//! Lenders, who are here while a call of theirs is served and otherwise away.
+//!
+//! Time is an argument.
+//!
+//! Invariants:
+//! - A lender is served by one call at a time; a [`Visit`] that is dropped takes it out.
+//! - A handle is good once.
+//! - Who has not come back in time is out, at the latest when the next one comes.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use inferd_engine::sampling::SamplingClient;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::StateError;
+use crate::mcp::lend::mailbox::Mailbox;
+use crate::mcp::lend::pool::{Lease, Pool, Scope, Terms};
+use crate::mcp::lend::seal::{Handle, SealError};
+
+/// The most lenders, here or away.
+pub(super) const LENDERS_MAX: usize = 256;
+
+/// Who lends, and on which terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) principal: Option<Arc<str>>,
+    pub(super) scope: Scope,
+    pub(super) tools: bool,
+}
+
+impl Owner {
+    /// What a lender's state is bound to: the caller, and what it asked for.
+    pub(super) fn bound(&self) -> [&[u8]; 2] {
+        let scope: &[u8] = match self.scope {
+            Scope::Own => b"own",
+            Scope::All => b"all",
+        };
+        [self.principal.as_deref().unwrap_or_default().as_bytes(), scope]
+    }
+}
+
+/// One who lends.
+#[derive(Debug)]
+pub(super) struct Lender {
+    pub(super) id: Uuid,
+    pub(super) owner: Owner,
+    pub(super) mailbox: Arc<Mailbox>,
+    /// The number of the round that it may come back with.
+    round: u64,
+    /// How many rounds it was given since it began anew,
+    pub(super) rounds: u32,
+    /// and how many calls it answered.
+    pub(super) answered: usize,
+    /// It has no round to answer, and may begin anew.
+    is_idle: bool,
+    _lease: Lease,
+}
+
+impl Lender {
+    fn new(pool: &Pool, owner: Owner) -> Self {
+        let id = Uuid::now_v7();
+        let session: Arc<str> = id.to_string().into();
+        let mailbox = Mailbox::new(Arc::clone(&session), owner.tools);
+        let terms = Terms { session, principal: owner.principal.clone(), scope: owner.scope };
+        let lease = pool.lend_apart(Arc::clone(&mailbox) as Arc<dyn SamplingClient>, terms);
+        Self { id, owner, mailbox, round: 0, rounds: 0, answered: 0, is_idle: false, _lease: lease }
+    }
+}
+
+/// A lender's place; empty while it is here.
+type Places = HashMap<Uuid, Option<Lender>>;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Lenders(Arc<Mutex<Places>>);
+
+impl Lenders {
+    /// Takes in a new lender, or one of the same owner that was to lend again. `None`: there is no room.
+    pub(super) fn begin(&self, pool: &Pool, owner: Owner, now: Instant) -> Option<Visit> {
+        self.sweep(now);
+        let mut places = self.places();
+        let known = places.values_mut().find_map(|place| place.take_if(|it| it.is_idle && it.owner == owner));
+        let lender = match known {
+            Some(known) => Lender { rounds: 0, answered: 0, is_idle: false, ..known },
+            None if places.len() >= LENDERS_MAX => return None,
+            None => Lender::new(pool, owner),
+        };
+        places.insert(lender.id, None);
+        Some(self.visit(lender))
+    }
+
+    /// Lets a lender in that comes back with the handle of a round.
+    pub(super) fn back(&self, handle: Handle, now: Instant) -> Result<Visit, StateError> {
+        self.sweep(now);
+        let mut places = self.places();
+        let place = places.get_mut(&handle.lender).ok_or(SealError::Expired)?;
+        let lender = place.take_if(|it| !it.is_idle && it.round == handle.round).ok_or(StateError::Used)?;
+        drop(places);
+        Ok(self.visit(lender))
+    }
+
+    /// Takes out who has left.
+    pub(super) fn sweep(&self, now: Instant) {
+        let left: Vec<Option<Lender>> = {
+            let mut places = self.places();
+            let has_left = |place: &Option<Lender>| place.as_ref().is_some_and(|it| it.mailbox.has_left(now));
+            let ids: Vec<Uuid> =
+                places.iter().filter(|(_, place)| has_left(place)).map(|(id, _)| *id).collect();
+            ids.iter().filter_map(|id| places.remove(id)).collect()
+        };
+        // What happens to their calls is no business of this lock.
+        drop(left);
+    }
+
+    fn visit(&self, lender: Lender) -> Visit {
+        lender.mailbox.back();
+        Visit { places: Arc::clone(&self.0), lender: Some(lender) }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        lock(&self.0)
+    }
+}
+
+fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lender while a call of it is served. Dropped, it has left.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Visit {
+    places: Arc<Mutex<Places>>,
+    lender: Option<Lender>,
+}
+
+impl Visit {
+    /// The lender goes with a round, to come back with what this returns by `until`.
+    pub(super) fn asked(mut self, until: Instant) -> Handle {
+        self.round += 1;
+        self.rounds += 1;
+        let handle = Handle { lender: self.id, round: self.round };
+        self.away(until);
+        handle
+    }
+
+    /// The lender goes with nothing to answer, and may begin anew by `until`.
+    pub(super) fn idle(mut self, until: Instant) {
+        self.is_idle = true;
+        self.away(until);
+    }
+
+    fn away(mut self, until: Instant) {
+        let lender = self.lender.take().expect("it is here until now");
+        lender.mailbox.away(until);
+        lock(&self.places).insert(lender.id, Some(lender));
+    }
+}
+
+impl Deref for Visit {
+    type Target = Lender;
+
+    fn deref(&self) -> &Lender {
+        self.lender.as_ref().expect("it is here until the visit is over")
+    }
+}
+
+impl DerefMut for Visit {
+    fn deref_mut(&mut self) -> &mut Lender {
+        self.lender.as_mut().expect("it is here until the visit is over")
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(lender) = self.lender.take() {
+            lock(&self.places).remove(&lender.id);
+        }
+    }
+}
