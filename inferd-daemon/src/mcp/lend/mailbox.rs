@@ -111,9 +111,14 @@ impl Mailbox {
         self.awaited.send_replace(None);
     }
 
+    /// Until when the lender has to be back. `None`: it is here.
+    pub(crate) fn awaited(&self) -> Option<Instant> {
+        *self.awaited.borrow()
+    }
+
     /// Whether the lender has left, as of `now`.
     pub(crate) fn has_left(&self, now: Instant) -> bool {
-        self.awaited.borrow().is_some_and(|until| now >= until)
+        self.awaited().is_some_and(|until| now >= until)
     }
 
     /// Resolves once the lender has left.

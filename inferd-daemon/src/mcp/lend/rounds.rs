@@ -22,6 +22,7 @@ use rmcp::model::{
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::mailbox::Key;
 use super::pool::{Pool, Scope};
@@ -73,12 +74,16 @@ pub(crate) struct Rounds {
     pool: Pool,
     seal: Seal,
     lenders: Lenders,
+    /// Takes out lenders that do not come back, for as long as there are rounds.
+    _keeper: AbortOnDropHandle<()>,
 }
 
 impl Rounds {
-    /// Lends to `pool`.
+    /// Lends to `pool`. To be called within a runtime.
     pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool, seal: Seal::new(Instant::now()), lenders: Lenders::default() }
+        let lenders = Lenders::default();
+        let keeper = AbortOnDropHandle::new(TaskTracker::new().spawn(lenders.clone().keep()));
+        Self { pool, seal: Seal::new(Instant::now()), lenders, _keeper: keeper }
     }
 
     /// Serves one call of the tool, whose client lends its model to `scope`.

@@ -5,14 +5,15 @@
 //! Invariants:
 //! - A lender is served by one call at a time; a [`Visit`] that is dropped takes it out.
 //! - A handle is good once.
-//! - Who has not come back in time is out, at the latest when the next one comes.
+//! - Who has not come back in time is out.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inferd_engine::sampling::SamplingClient;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::StateError;
@@ -73,15 +74,29 @@ impl Lender {
 /// A lender's place; empty while it is here.
 type Places = HashMap<Uuid, Option<Lender>>;
 
-/// See the module.
+/// See the module. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lenders(Arc<Inner>);
+
 #[derive(Debug, Default)]
-pub(super) struct Lenders(Arc<Mutex<Places>>);
+struct Inner {
+    places: Mutex<Places>,
+    /// Told when a lender goes.
+    went: Notify,
+}
+
+impl Inner {
+    /// Each change of a place is one step: a poisoned lock is as good as any.
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Lenders {
     /// Takes in a new lender, or one of the same owner that was to lend again. `None`: there is no room.
     pub(super) fn begin(&self, pool: &Pool, owner: Owner, now: Instant) -> Option<Visit> {
         self.sweep(now);
-        let mut places = self.places();
+        let mut places = self.0.places();
         let known = places.values_mut().find_map(|place| place.take_if(|it| it.is_idle && it.owner == owner));
         let lender = match known {
             Some(known) => Lender { rounds: 0, answered: 0, is_idle: false, ..known },
@@ -95,45 +110,51 @@ impl Lenders {
     /// Lets a lender in that comes back with the handle of a round.
     pub(super) fn back(&self, handle: Handle, now: Instant) -> Result<Visit, StateError> {
         self.sweep(now);
-        let mut places = self.places();
+        let mut places = self.0.places();
         let place = places.get_mut(&handle.lender).ok_or(SealError::Expired)?;
         let lender = place.take_if(|it| !it.is_idle && it.round == handle.round).ok_or(StateError::Used)?;
         drop(places);
         Ok(self.visit(lender))
     }
 
-    /// Takes out who has left.
-    pub(super) fn sweep(&self, now: Instant) {
-        let left: Vec<Option<Lender>> = {
-            let mut places = self.places();
-            let has_left = |place: &Option<Lender>| place.as_ref().is_some_and(|it| it.mailbox.has_left(now));
-            let ids: Vec<Uuid> =
-                places.iter().filter(|(_, place)| has_left(place)).map(|(id, _)| *id).collect();
-            ids.iter().filter_map(|id| places.remove(id)).collect()
-        };
-        // What happens to their calls is no business of this lock.
+    /// Takes out lenders as their time to come back passes. Does not end.
+    pub(super) async fn keep(self) {
+        loop {
+            let next = self.sweep(Instant::now());
+            tokio::select! {
+                () = self.0.went.notified() => {}
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+            }
+        }
+    }
+
+    /// Takes out who has left; when the next one may have.
+    fn sweep(&self, now: Instant) -> Option<Instant> {
+        let mut left = Vec::new();
+        let mut places = self.0.places();
+        places.retain(|_, place| {
+            let stays = place.as_ref().is_none_or(|lender| !lender.mailbox.has_left(now));
+            left.extend(place.take_if(|_| !stays));
+            stays
+        });
+        let next = places.values().flatten().filter_map(|lender| lender.mailbox.awaited()).min();
+        drop(places);
+        // What happens to their calls is no business of the lock.
         drop(left);
+        next
     }
 
     fn visit(&self, lender: Lender) -> Visit {
         lender.mailbox.back();
-        Visit { places: Arc::clone(&self.0), lender: Some(lender) }
+        Visit { inner: Arc::clone(&self.0), lender: Some(lender) }
     }
-
-    fn places(&self) -> MutexGuard<'_, Places> {
-        lock(&self.0)
-    }
-}
-
-fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
-    places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A lender while a call of it is served. Dropped, it has left.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Visit {
-    places: Arc<Mutex<Places>>,
+    inner: Arc<Inner>,
     lender: Option<Lender>,
 }
 
@@ -156,7 +177,8 @@ impl Visit {
     fn away(mut self, until: Instant) {
         let lender = self.lender.take().expect("it is here until now");
         lender.mailbox.away(until);
-        lock(&self.places).insert(lender.id, Some(lender));
+        self.inner.places().insert(lender.id, Some(lender));
+        self.inner.went.notify_one();
     }
 }
 
@@ -177,7 +199,7 @@ impl DerefMut for Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(lender) = self.lender.take() {
-            lock(&self.places).remove(&lender.id);
+            self.inner.places().remove(&lender.id);
         }
     }
 }
