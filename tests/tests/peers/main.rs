@@ -6,6 +6,7 @@ mod anthropic_types;
 mod llama;
 mod llama_contract;
 mod mcp;
+mod mcp_rounds;
 mod ollama_types;
 mod openai_types;
 mod relay;
