@@ -12,6 +12,9 @@
     reason = "sampling is deprecated in 2026-07-28, and in use before and until it is removed"
 )]
 
+mod lender;
 mod pool;
+mod requests;
 
-pub(crate) use pool::{Lease, Pool, Scope, Terms};
+pub(crate) use lender::{Lender, Lending, Willing};
+pub(crate) use pool::{Pool, Scope, Terms};
