@@ -22,7 +22,7 @@ mod tools;
 
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
-pub(crate) use lend::Pool;
+pub(crate) use lend::{Lending, Pool};
 pub use manager::Hangup;
 pub use serve::serve;
 pub use session::{Principal, SessionStore};

@@ -14,15 +14,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Implementation, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool,
+    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use rmcp::{ErrorData, ServerHandler};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::lend::{Lender, Lending, Willing};
+use super::manager::Home;
 use super::tools::{Call, Tools};
 use crate::lifecycle::Terms;
 pub(crate) use caller::Caller;
@@ -42,6 +44,7 @@ pub(crate) struct Desk {
     /// Calls that are open.
     calls: TaskTracker,
     started: Instant,
+    lending: Lending,
 }
 
 impl Desk {
@@ -51,8 +54,9 @@ impl Desk {
         tools: Tools,
         calls: TaskTracker,
         started: Instant,
+        lending: Lending,
     ) -> Arc<Self> {
-        Arc::new(Self { terms, tools, calls, started })
+        Arc::new(Self { terms, tools, calls, started, lending })
     }
 
     fn uptime_s(&self) -> u64 {
@@ -67,12 +71,14 @@ pub(crate) struct Handler {
     identity: Identity,
     /// What the client wants logged; `None`: it has not said.
     level: Mutex<Option<Level>>,
+    lender: Lender,
 }
 
 impl Handler {
     /// That of a new session.
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, identity: Identity::new(), level: Mutex::default() }
+        let lender = Lender::new(desk.lending.clone());
+        Self { desk, identity: Identity::new(), level: Mutex::default(), lender }
     }
 
     /// Who makes a request, on the terms of now.
@@ -82,7 +88,8 @@ impl Handler {
         let asker = Identity::asker(&context.extensions);
         let session = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let log_level = context.meta.log_level().or(session);
-        Caller { service, client, asker, audited, context, log_level, uptime_s: self.desk.uptime_s() }
+        let (lender, uptime_s) = (self.lender.clone(), self.desk.uptime_s());
+        Caller { service, client, asker, audited, context, lender, log_level, uptime_s }
     }
 }
 
@@ -99,6 +106,29 @@ impl ServerHandler for Handler {
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("inferd", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let Some(Home(session)) = context.extensions.get::<Home>() else { return };
+        let asker = Identity::asker(&context.extensions);
+        if let Some(client) = Willing::of(context.peer, Arc::clone(session), &asker) {
+            let (lender, stop) = (self.lender.clone(), self.desk.terms.borrow().service.stop.clone());
+            // A daemon that drains closes the streams on which it would be asked.
+            self.desk.calls.spawn(async move {
+                tokio::select! {
+                    () = lender.stand(client) => {}
+                    () = stop.draining() => {}
+                }
+            });
+        }
+    }
+
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _context: NotificationContext<RoleServer>,
+    ) {
+        self.lender.progress().made(&progress.progress_token);
     }
 
     async fn list_tools(

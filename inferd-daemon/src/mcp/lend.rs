@@ -12,10 +12,12 @@
     reason = "sampling is deprecated in 2026-07-28, and in use before and until it is removed"
 )]
 
+mod lender;
 mod mailbox;
 mod pool;
+mod requests;
 mod rounds;
 mod seal;
 
-pub(crate) use pool::{Lease, Pool, Scope, Terms};
-pub(crate) use rounds::Rounds;
+pub(crate) use lender::{Lender, Lending, Willing};
+pub(crate) use pool::{Pool, Scope, Terms};

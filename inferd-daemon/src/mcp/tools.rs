@@ -12,6 +12,7 @@ mod embed;
 mod failure;
 mod fields;
 mod generate;
+mod lend;
 mod look;
 mod racing;
 
@@ -91,12 +92,7 @@ pub(crate) struct Tools(Vec<Offered>);
 impl Tools {
     /// The daemon's own.
     pub(crate) fn own() -> Self {
-        Self(vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()])
-    }
-
-    #[cfg(test)]
-    pub(crate) fn of(tools: Vec<Offered>) -> Self {
-        Self(tools)
+        Self(vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status(), lend::tool()])
     }
 
     /// What is said of each.

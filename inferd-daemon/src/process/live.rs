@@ -21,9 +21,9 @@ use crate::admin::Hub;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, McpConfig, SessionStore, Tools};
+use crate::mcp::{Desk, Lending, McpConfig, Pool, SessionStore, Tools};
 use crate::queue::Admission;
-use crate::router::Router;
+use crate::router::{LaneConfig, Router};
 use crate::service::{Service, Stop};
 use crate::state::State;
 
@@ -33,11 +33,20 @@ pub(super) struct Live {
     wanted: Wanted,
     /// What was built of each backend that is wanted, in their order.
     built: Vec<Arc<dyn Backend>>,
+    /// Clients that lend their models.
+    pool: Pool,
+    /// The lane that they have where none is configured for them.
+    implied: watch::Sender<Option<Implied>>,
+    /// Whether clients that can lend their models are asked without having offered to.
+    standalone: watch::Sender<bool>,
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
     room: Room,
     around: Around,
 }
+
+/// A lane that nobody has configured.
+type Implied = (Arc<dyn Backend>, LaneConfig);
 
 /// What stays as it is around it.
 pub(super) struct Around {
@@ -60,11 +69,11 @@ impl Live {
         stop: Stop,
         around: Around,
     ) -> Result<Self, BackendError> {
-        let mut built = Vec::new();
+        let (pool, mut built) = (Pool::default(), Vec::new());
         for backend in &wanted.backends {
             let phase = LoadPhase::CheckingLocal;
             around.hub.publish(AdminStatus::LoadingModel { phase, backend: backend.name.clone() });
-            let backend = wanted.recipe(backend).build()?;
+            let backend = wanted.recipe(backend).build(&pool)?;
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
@@ -78,7 +87,9 @@ impl Live {
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, mcp, room, around })
+        let implied = watch::Sender::new(implied(&wanted, &pool)?);
+        let standalone = watch::Sender::new(wanted.config.mcp.standalone);
+        Ok(Self { source, wanted, built, pool, implied, standalone, terms, mcp, room, around })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -104,7 +115,8 @@ impl Live {
 
     /// What MCP calls work with; each is counted by `calls`.
     pub(super) fn desk(&self, calls: TaskTracker, started: Instant) -> Arc<Desk> {
-        Desk::new(self.terms.subscribe(), Tools::own(), calls, started)
+        let lending = Lending::new(self.pool.clone(), self.standalone.subscribe());
+        Desk::new(self.terms.subscribe(), Tools::own(), calls, started, lending)
     }
 
     /// Where sessions of MCP clients are kept.
@@ -138,6 +150,25 @@ impl Live {
         self.around.tasks.spawn(keep);
     }
 
+    /// Has a lane for clients that lend their models while there are any.
+    pub(super) fn heed_lenders(&self) {
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let (mut present, mut implied) = (self.pool.watch(), self.implied.subscribe());
+        let heed = async move {
+            loop {
+                let anybody = *present.borrow_and_update() > 0;
+                let lane = implied.borrow_and_update().clone().filter(|_| anybody);
+                service.router.have_guest(lane);
+                tokio::select! {
+                    Ok(()) = present.changed() => {}
+                    Ok(()) = implied.changed() => {}
+                    else => return,
+                }
+            }
+        };
+        self.around.tasks.spawn(async move { stopping.run_until_cancelled(heed).await });
+    }
+
     /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
     /// nothing.
     pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
@@ -149,7 +180,9 @@ impl Live {
         let plan = Plan::between(&self.wanted, &wanted);
         wanted.config = wanted.config.listening_as(&self.wanted.config)?;
         let built = self.build(&wanted, &plan)?;
+        let implied = implied(&wanted, &self.pool)?;
         self.apply(wanted, built, &plan);
+        self.implied.send_replace(implied);
         Ok(plan.report())
     }
 
@@ -159,7 +192,7 @@ impl Live {
             let before = self.built.iter().find(|built| built.name() == backend.name);
             match before.filter(|_| plan.keeps(&backend.name)) {
                 Some(before) => Ok(Arc::clone(before)),
-                None => wanted.recipe(backend).build(),
+                None => wanted.recipe(backend).build(&self.pool),
             }
         };
         wanted.backends.iter().map(build).collect()
@@ -173,6 +206,7 @@ impl Live {
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());
+        self.standalone.send_replace(wanted.config.mcp.standalone);
         self.wanted = wanted;
 
         let replaced = std::mem::replace(&mut self.built, built);
@@ -188,6 +222,12 @@ impl Live {
             self.around.hub.publish(AdminStatus::Ready);
         }
     }
+}
+
+/// The lane of clients that lend their models, where `wanted` has none for them.
+fn implied(wanted: &Wanted, pool: &Pool) -> Result<Option<Implied>, BackendError> {
+    let Some((backend, lane)) = wanted.implied() else { return Ok(None) };
+    Ok(Some((wanted.recipe(&backend).build(pool)?, lane)))
 }
 
 /// What a backend says it can do, for whoever watches.

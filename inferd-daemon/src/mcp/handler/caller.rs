@@ -11,6 +11,7 @@ use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use super::log::Level;
 use crate::audit;
 use crate::mcp::http::NOBODY;
+use crate::mcp::lend::Lender;
 use crate::mcp::session::Principal;
 use crate::queue::{Admission, Client, ClientKey};
 use crate::service::Service;
@@ -25,6 +26,8 @@ pub(crate) struct Caller {
     /// Who the log says it is.
     pub(crate) audited: audit::Caller,
     pub(crate) context: RequestContext<RoleServer>,
+    /// The session's client as one that may lend its model.
+    pub(crate) lender: Lender,
     /// What the caller wants logged; `None`: nothing.
     pub(crate) log_level: Option<Level>,
     /// How long the daemon runs, in seconds.

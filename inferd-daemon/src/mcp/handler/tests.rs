@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::audit::Audit;
+use crate::mcp::Pool;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -41,7 +42,7 @@ impl Rig {
             identity: crate::lifecycle::Identity::default(),
         });
         let calls = TaskTracker::new();
-        let desk = Desk::new(terms.subscribe(), Tools::own(), calls.clone(), Instant::now());
+        let desk = Desk::new(terms.subscribe(), Tools::own(), calls.clone(), Instant::now(), lending());
         Self { terms, desk, calls }
     }
 
@@ -83,6 +84,11 @@ impl Rig {
         session.notify("notifications/initialized", json!({})).await;
         session
     }
+}
+
+/// Clients may lend their models, though nobody asks for one.
+fn lending() -> Lending {
+    Lending::new(Pool::default(), watch::Sender::new(true).subscribe())
 }
 
 /// What a client has.

@@ -19,6 +19,7 @@ use inferd_engine::sampling::{
     Call, CreateMessageRequestParams, CreateMessageResult, Offer, SamplingClient, SamplingError, Signs,
 };
 use rmcp::model::InputResponses;
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -89,8 +90,7 @@ impl Mailbox {
         for (number, letter) in asked {
             let answer = match answers.remove(&key(number)) {
                 None => Err(SamplingError::Unanswered),
-                Some(answer) => serde_json::from_value(answer)
-                    .map_err(|error| SamplingError::Malformed(format!("it is no message: {error}"))),
+                Some(answer) => read(answer),
             };
             let good = answer.is_ok();
             // It is given back where the caller has just left.
@@ -163,6 +163,16 @@ impl Drop for Posted<'_> {
     fn drop(&mut self) {
         self.mailbox.letters().withdraw(self.number);
     }
+}
+
+/// What an answer says. An error, as it would be in a session, stands for a message that there is none of: the protocol
+/// has no other way to say no to one of several.
+fn read(answer: Value) -> Answered {
+    if let (Some(code), Some(message)) = (answer["code"].as_i64(), answer["message"].as_str()) {
+        return Err(SamplingError::said(code, message));
+    }
+    serde_json::from_value(answer)
+        .map_err(|error| SamplingError::Malformed(format!("it is no message: {error}")))
 }
 
 fn key(number: u64) -> Key {

@@ -74,16 +74,6 @@ impl Pool {
         Lease { pool: self.clone(), peer }
     }
 
-    /// Before a request that came by `session` waits for a permit, where the peer of that session may be waited for by whoever
-    /// holds one. To be held until it has its permit.
-    ///
-    /// # Errors
-    /// [`SamplingError::ReEntry`] while a call waits for that peer.
-    pub(crate) fn wait(&self, session: &str) -> Result<Vec<Waiting>, SamplingError> {
-        let peers = self.peers();
-        peers.iter().filter(|peer| peer.is_of(session)).map(|peer| peer.standoff().wait()).collect()
-    }
-
     /// Tells how many peers there are, now and whenever that changes.
     pub(crate) fn watch(&self) -> watch::Receiver<usize> {
         self.0.present.subscribe()
@@ -153,6 +143,11 @@ impl SamplingClient for Pool {
                 answered => return answered,
             }
         }
+    }
+
+    fn stand_off(&self, session: &str) -> Result<Vec<Waiting>, SamplingError> {
+        let peers = self.peers();
+        peers.iter().filter(|peer| peer.is_of(session)).map(|peer| peer.standoff().wait()).collect()
     }
 
     fn offer(&self) -> Offer {

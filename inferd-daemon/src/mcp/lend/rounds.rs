@@ -10,7 +10,7 @@
 //!   come back in time, have left: their calls are given back.
 //! - No round has more calls than a person can look through, and none is empty.
 
-mod lenders;
+mod visitors;
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use super::mailbox::Key;
 use super::pool::{Pool, Scope};
 use super::seal::{Seal, SealError};
 use crate::mcp::tools::{Call, Failure};
-use lenders::{Lenders, Owner, Visit};
+use visitors::{Owner, Visit, Visitors};
 
 /// How long a call of the tool waits for work.
 const POLL: Duration = Duration::from_secs(25);
@@ -73,7 +73,7 @@ impl From<StateError> for ErrorData {
 pub(crate) struct Rounds {
     pool: Pool,
     seal: Seal,
-    lenders: Lenders,
+    visitors: Visitors,
     /// Takes out lenders that do not come back, for as long as there are rounds.
     _keeper: AbortOnDropHandle<()>,
 }
@@ -81,9 +81,9 @@ pub(crate) struct Rounds {
 impl Rounds {
     /// Lends to `pool`. To be called within a runtime.
     pub(crate) fn new(pool: Pool) -> Self {
-        let lenders = Lenders::default();
-        let keeper = AbortOnDropHandle::new(TaskTracker::new().spawn(lenders.clone().keep()));
-        Self { pool, seal: Seal::new(Instant::now()), lenders, _keeper: keeper }
+        let visitors = Visitors::default();
+        let keeper = AbortOnDropHandle::new(TaskTracker::new().spawn(visitors.clone().keep()));
+        Self { pool, seal: Seal::new(Instant::now()), visitors, _keeper: keeper }
     }
 
     /// Serves one call of the tool, whose client lends its model to `scope`.
@@ -103,7 +103,7 @@ impl Rounds {
         let mut visit = match &call.state {
             Some(state) => self.come_back(state, &owner)?,
             None if stop.is_said() => return Ok(CallToolResult::from(Failure::draining()).into()),
-            None => match self.lenders.begin(&self.pool, owner, Instant::now()) {
+            None => match self.visitors.begin(&self.pool, owner, Instant::now()) {
                 Some(visit) => visit,
                 None => return Ok(CallToolResult::from(Failure::busy("too many models are lent")).into()),
             },
@@ -126,7 +126,7 @@ impl Rounds {
     fn come_back(&self, state: &str, owner: &Owner) -> Result<Visit, StateError> {
         let now = Instant::now();
         let handle = self.seal.open(state, &owner.bound(), now)?;
-        self.lenders.back(handle, now)
+        self.visitors.back(handle, now)
     }
 
     fn ask(&self, visit: Visit, round: Vec<(Key, CreateMessageRequestParams)>) -> InputRequiredResult {

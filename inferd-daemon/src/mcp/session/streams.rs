@@ -207,6 +207,8 @@ impl Streams {
     pub(super) fn detach(&mut self, stream: StreamId, attachment: u64) {
         if let Some(found) = self.by_id.get_mut(&stream) {
             found.attached = found.attached.filter(|attached| attached.attachment != attachment);
+            // Whoever heeds whether it is read.
+            found.news.notify_waiters();
         }
     }
 

@@ -120,15 +120,19 @@ async fn a_call_withdrawn_while_it_waits_for_company_leaves_no_empty_round() {
 #[tokio::test(start_paused = true)]
 async fn missing_and_nonsense_answers_fail_alone_each_as_its_own_error() {
     let mailbox = mailbox();
-    let mut asking = ask_each(&mailbox, ["good", "missing", "number", "shapeless"].map(str::to_owned)).await;
+    let mut asking =
+        ask_each(&mailbox, ["good", "missing", "number", "shapeless", "refused"].map(str::to_owned)).await;
     let keys: Vec<Key> = mailbox.round().await.into_iter().map(|(key, _)| key).collect();
     let answers = [
         (keys[0].clone(), answer("fine")),
         (keys[2].clone(), json!(7)),
         (keys[3].clone(), json!({ "role": "assistant", "content": 7 })),
+        (keys[4].clone(), json!({ "code": -1, "message": "not this one" })),
         ("call-999999".to_owned(), answer("of a call that nobody made")),
     ];
     assert_eq!(mailbox.answer(answers.into()), 1);
+    let refused = heard(asking.pop().unwrap()).await;
+    assert_eq!(refused, Err(SamplingError::Refused("not this one".to_owned())));
     let shapeless = heard(asking.pop().unwrap()).await;
     let number = heard(asking.pop().unwrap()).await;
     assert!(matches!(shapeless, Err(SamplingError::Malformed(_))), "{shapeless:?}");

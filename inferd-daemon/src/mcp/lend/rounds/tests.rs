@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use inferd_engine::sampling::{CreateMessageResult, SamplingClient, SamplingError};
 use inferd_proto::Caller;
-use rmcp::model::{SamplingMessage, Tool};
+use rmcp::model::SamplingMessage;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -15,9 +15,10 @@ use crate::audit::Audit;
 use crate::lifecycle::{Identity, Terms};
 use crate::mcp::handler::{Desk, Handler};
 use crate::mcp::http::McpConfig;
-use crate::mcp::scripted::{Client, Rig, post};
+use crate::mcp::lend::Lending;
+use crate::mcp::scripted::{Rig, post};
 use crate::mcp::session::SessionStore;
-use crate::mcp::tools::{Offered, Tools};
+use crate::mcp::tools::Tools;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::secrets::Keys;
@@ -30,7 +31,7 @@ mod states;
 type Answered = Result<CreateMessageResult, SamplingError>;
 
 /// A door with the tool, and the pool behind it.
-struct Lending {
+struct Booth {
     rig: Rig<Handler>,
     pool: Pool,
     stop: Stop,
@@ -40,17 +41,9 @@ struct Lending {
 const ONE: &str = "authorization: Bearer 1\r\n";
 const TWO: &str = "authorization: Bearer 2\r\n";
 
-impl Lending {
+impl Booth {
     fn new() -> Self {
         let (pool, stop) = (Pool::default(), Stop::default());
-        let rounds = Arc::new(Rounds::new(pool.clone()));
-        let tool = Offered::new(Tool::new("lend_model", "", Arc::default()), move |call| {
-            let rounds = Arc::clone(&rounds);
-            async move {
-                let scope = if call.arguments.contains_key("scope") { Scope::All } else { Scope::Own };
-                rounds.serve(call, scope).await
-            }
-        });
         let service = Arc::new(Service {
             gate: Admission::new(4, 4),
             router: Arc::new(Router::new(Vec::<Arc<dyn inferd_engine::Backend>>::new())),
@@ -61,9 +54,10 @@ impl Lending {
         let terms = Terms { service, keys: None, identity: Identity::default() };
         let desk = Desk::new(
             watch::Sender::new(terms).subscribe(),
-            Tools::of(vec![tool]),
+            Tools::own(),
             TaskTracker::new(),
             Instant::now(),
+            Lending::new(pool.clone(), watch::Sender::new(false).subscribe()),
         );
         let keys = Some(Arc::new(Keys::several(&[("one", "1"), ("two", "2")])));
         let config = McpConfig { keys, ..McpConfig::default() };

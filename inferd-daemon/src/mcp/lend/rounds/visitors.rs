@@ -1,4 +1,4 @@
-//! Lenders, who are here while a call of theirs is served and otherwise away.
+//! Visitors, who are here while a call of theirs is served and otherwise away.
 //!
 //! Time is an argument.
 //!
@@ -22,7 +22,7 @@ use crate::mcp::lend::pool::{Lease, Pool, Scope, Terms};
 use crate::mcp::lend::seal::{Handle, SealError};
 
 /// The most lenders, here or away.
-pub(super) const LENDERS_MAX: usize = 256;
+pub(super) const VISITORS_MAX: usize = 256;
 
 /// Who lends, and on which terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Owner {
 
 /// One who lends.
 #[derive(Debug)]
-pub(super) struct Lender {
+pub(super) struct Visitor {
     pub(super) id: Uuid,
     pub(super) owner: Owner,
     pub(super) mailbox: Arc<Mailbox>,
@@ -60,7 +60,7 @@ pub(super) struct Lender {
     _lease: Lease,
 }
 
-impl Lender {
+impl Visitor {
     fn new(pool: &Pool, owner: Owner) -> Self {
         let id = Uuid::now_v7();
         let session: Arc<str> = id.to_string().into();
@@ -72,11 +72,11 @@ impl Lender {
 }
 
 /// A lender's place; empty while it is here.
-type Places = HashMap<Uuid, Option<Lender>>;
+type Places = HashMap<Uuid, Option<Visitor>>;
 
 /// See the module. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lenders(Arc<Inner>);
+pub(super) struct Visitors(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -92,16 +92,16 @@ impl Inner {
     }
 }
 
-impl Lenders {
+impl Visitors {
     /// Takes in a new lender, or one of the same owner that was to lend again. `None`: there is no room.
     pub(super) fn begin(&self, pool: &Pool, owner: Owner, now: Instant) -> Option<Visit> {
         self.sweep(now);
         let mut places = self.0.places();
         let known = places.values_mut().find_map(|place| place.take_if(|it| it.is_idle && it.owner == owner));
         let lender = match known {
-            Some(known) => Lender { rounds: 0, answered: 0, is_idle: false, ..known },
-            None if places.len() >= LENDERS_MAX => return None,
-            None => Lender::new(pool, owner),
+            Some(known) => Visitor { rounds: 0, answered: 0, is_idle: false, ..known },
+            None if places.len() >= VISITORS_MAX => return None,
+            None => Visitor::new(pool, owner),
         };
         places.insert(lender.id, None);
         Some(self.visit(lender))
@@ -144,9 +144,9 @@ impl Lenders {
         next
     }
 
-    fn visit(&self, lender: Lender) -> Visit {
-        lender.mailbox.back();
-        Visit { inner: Arc::clone(&self.0), lender: Some(lender) }
+    fn visit(&self, visitor: Visitor) -> Visit {
+        visitor.mailbox.back();
+        Visit { inner: Arc::clone(&self.0), lender: Some(visitor) }
     }
 }
 
@@ -155,7 +155,7 @@ impl Lenders {
 #[must_use]
 pub(super) struct Visit {
     inner: Arc<Inner>,
-    lender: Option<Lender>,
+    lender: Option<Visitor>,
 }
 
 impl Visit {
@@ -183,15 +183,15 @@ impl Visit {
 }
 
 impl Deref for Visit {
-    type Target = Lender;
+    type Target = Visitor;
 
-    fn deref(&self) -> &Lender {
+    fn deref(&self) -> &Visitor {
         self.lender.as_ref().expect("it is here until the visit is over")
     }
 }
 
 impl DerefMut for Visit {
-    fn deref_mut(&mut self) -> &mut Lender {
+    fn deref_mut(&mut self) -> &mut Visitor {
         self.lender.as_mut().expect("it is here until the visit is over")
     }
 }
