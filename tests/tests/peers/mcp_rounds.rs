@@ -1,6 +1,5 @@
 //! A client of 2026-07-28, made of the Python SDK, that lends its model through the built daemon.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -31,9 +30,9 @@ struct Lender {
 }
 
 impl Lender {
-    /// One whose model takes so long. The daemon knows of it when this returns.
-    async fn start(daemon: &Daemon, listen: SocketAddr, seconds: &str) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/mcp_lender.py");
+    /// One whose model takes so long.
+    async fn start(listen: SocketAddr, seconds: &str) -> Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/mcp_rounds.py");
         let mut command = Command::new(mcp_python(2)?);
         command.arg("-B").arg(script).arg(format!("http://{listen}/mcp")).arg(seconds);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -42,7 +41,6 @@ impl Lender {
         let mut line = String::new();
         timeout(PATIENCE, says.read_line(&mut line)).await.context("the lender does not begin")??;
         ensure!(line == "lending\n", "the lender said {line:?}");
-        daemon.until(|now| lanes(now).contains("sampling")).await?;
         Ok(Self { child, says })
     }
 
@@ -53,11 +51,6 @@ impl Lender {
         timeout(PATIENCE, self.says.read_to_string(&mut line)).await.context("the lender does not end")??;
         serde_json::from_str(&line).with_context(|| format!("the lender said {line:?}"))
     }
-}
-
-fn lanes(snapshot: &Value) -> BTreeSet<&str> {
-    let lanes = snapshot["lanes"].as_array().into_iter().flatten();
-    lanes.filter_map(|lane| lane["name"].as_str()).collect()
 }
 
 fn request(id: &str) -> Value {
@@ -72,7 +65,7 @@ async fn answers(client: &mut LineClient, count: usize) -> Result<Vec<(String, S
         match frame["type"].as_str() {
             Some("done") => {
                 let said = |field: &str| frame[field].as_str().unwrap_or_default().to_owned();
-                answers.push((said("id"), said("text")));
+                answers.push((said("id"), said("content")));
             }
             Some("error") => anyhow::bail!("{frame}"),
             _ => {}
@@ -85,7 +78,8 @@ async fn answers(client: &mut LineClient, count: usize) -> Result<Vec<(String, S
 #[tokio::test]
 async fn ten_requests_of_one_program_are_one_round_and_each_gets_its_own_answer() -> Result<()> {
     let (daemon, listen) = daemon().await?;
-    let lender = Lender::start(&daemon, listen, "0.5").await?;
+    let lender = Lender::start(listen, "0.5").await?;
+    daemon.until(|now| now["lenders"] == 1).await?;
     let mut client = daemon.connect().await?;
     let ids: Vec<String> = (0..10).map(|n| format!("q{n}")).collect();
     for id in &ids {
@@ -102,18 +96,19 @@ async fn ten_requests_of_one_program_are_one_round_and_each_gets_its_own_answer(
     let seen = lender.end().await?;
     assert_eq!(seen["rounds"].as_array().map(Vec::len), Some(13), "{seen}");
     assert_eq!(seen["rounds"][0], json!(ids));
-    daemon.until(|now| !lanes(now).contains("sampling")).await?;
+    daemon.until(|now| now["lenders"] == 0).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_lender_that_goes_in_the_middle_of_a_round_has_it_served_by_the_next() -> Result<()> {
     let (daemon, listen) = daemon().await?;
-    let gone = Lender::start(&daemon, listen, "3600").await?;
+    let gone = Lender::start(listen, "3600").await?;
+    daemon.until(|now| now["lenders"] == 1).await?;
     let mut client = daemon.connect().await?;
     client.send(&request("hello")).await?;
-    daemon.until(|now| now["running"] != 0 || now["waiting"] != 0).await?;
-    let next = Lender::start(&daemon, listen, "0.1").await?;
+    let next = Lender::start(listen, "0.1").await?;
+    daemon.until(|now| now["lenders"] == 2).await?;
     let mut gone = gone.child;
     gone.kill().await?;
     assert_eq!(answers(&mut client, 1).await?, [("hello".to_owned(), "re hello".to_owned())]);

@@ -1,7 +1,7 @@
 """A client made of the Python SDK of the Model Context Protocol, second major, that lends its model in 2026-07-28: says
 `lending` once it does, and when its input ends, in one line of JSON, what it was asked.
 
-    mcp_lender.py URL SECONDS
+    mcp_rounds.py URL SECONDS
 
 Its model takes SECONDS, and answers `re ` and what it was asked last.
 """
