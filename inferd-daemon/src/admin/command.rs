@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use inferd_proto::{AdminCommand, AdminStatus, ErrorCode, Response};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::{Admin, frame};
 use crate::mcp::SessionStore;
@@ -17,6 +18,8 @@ pub(crate) struct Serving {
     pub(crate) sockets: Sockets,
     /// Those of MCP clients, where such are taken.
     pub(crate) sessions: Option<SessionStore>,
+    /// How many of those clients lend their models.
+    pub(crate) lenders: watch::Receiver<usize>,
 }
 
 /// Where the daemon listens.
@@ -51,6 +54,9 @@ struct Snapshot<'a> {
     /// Sessions of MCP clients, where such are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<usize>,
+    /// How many of their clients lend their models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lenders: Option<usize>,
     lanes: Vec<LaneState>,
 }
 
@@ -79,7 +85,7 @@ fn refused(code: ErrorCode, message: String) -> Vec<u8> {
     frame(&Response::Error { id, code, message, retry_after_ms: None, queue: None })
 }
 
-fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions }: &'a Serving) -> Snapshot<'a> {
+fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions, lenders }: &'a Serving) -> Snapshot<'a> {
     let queue = service.gate.state();
     Snapshot {
         id: "admin",
@@ -95,6 +101,7 @@ fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions }: &'a Servi
         queue_depth: queue.capacity,
         clients: service.gate.clients(),
         sessions: sessions.as_ref().map(SessionStore::len),
+        lenders: sessions.as_ref().map(|_| *lenders.borrow()),
         lanes: service.router.state(),
     }
 }

@@ -36,7 +36,11 @@ impl Desk {
             tcp: Some(([127, 0, 0, 1], 47321).into()),
             mcp: None,
         };
-        self.admin.serving.set(Serving { service: Arc::new(service), sockets, sessions: None }).unwrap();
+        let lenders = tokio::sync::watch::Sender::new(0).subscribe();
+        self.admin
+            .serving
+            .set(Serving { service: Arc::new(service), sockets, sessions: None, lenders })
+            .unwrap();
     }
 
     fn visit(&self, pipe_bytes: usize) -> Visitor {

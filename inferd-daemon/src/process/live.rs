@@ -150,6 +150,11 @@ impl Live {
         self.around.tasks.spawn(keep);
     }
 
+    /// How many clients lend their models.
+    pub(super) fn lenders(&self) -> watch::Receiver<usize> {
+        self.pool.watch()
+    }
+
     /// Has a lane for clients that lend their models while there are any.
     pub(super) fn heed_lenders(&self) {
         let (service, stopping) = (self.service(), self.around.stopping.clone());

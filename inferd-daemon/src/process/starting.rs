@@ -69,7 +69,8 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
         None => None,
     };
 
-    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone(), sessions });
+    let (service, lenders) = (live.service(), live.lenders());
+    admin.serving.get_or_init(|| Serving { service, sockets: sockets.clone(), sessions, lenders });
     admin.hub.publish(AdminStatus::Ready);
     service_manager::tell(Word::Ready);
     let stopped = admin_stop.clone();

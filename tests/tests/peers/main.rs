@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod anthropic_types;
+mod lending;
 mod llama;
 mod llama_contract;
 mod mcp;
