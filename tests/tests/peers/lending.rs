@@ -88,7 +88,8 @@ async fn ask(client: &mut LineClient, text: &str) -> Result<(String, Duration)> 
 
 /// The answers to ten requests of one program, each on a connection of its own.
 async fn ten_at_once(daemon: &Daemon) -> Result<Vec<String>> {
-    let requests = (0..10).map(async |n| Ok(ask(&mut daemon.connect().await?, &format!("call {n}")).await?.0));
+    let requests =
+        (0..10).map(async |n| Ok(ask(&mut daemon.connect().await?, &format!("call {n}")).await?.0));
     try_join_all(requests).await
 }
 
