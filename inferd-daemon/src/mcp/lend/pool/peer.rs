@@ -12,6 +12,7 @@ use inferd_engine::sampling::{
 use inferd_proto::Caller;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Scope, Terms};
 
@@ -26,6 +27,8 @@ pub(super) struct Peer {
     client: Arc<Asked>,
     coordinator: SamplingCoordinator,
     recent: Mutex<Recent>,
+    /// The calls that it has not answered.
+    calls: TaskTracker,
     /// Cancelled when it leaves.
     gone: CancellationToken,
 }
@@ -60,7 +63,14 @@ impl Peer {
     pub(super) fn new(client: Arc<dyn SamplingClient>, terms: Terms) -> Self {
         let client = Arc::new(Asked { client, requests: AtomicUsize::new(0) });
         let coordinator = SamplingCoordinator::adaptive(Arc::clone(&client) as Arc<dyn SamplingClient>);
-        Self { terms, client, coordinator, recent: Mutex::default(), gone: CancellationToken::new() }
+        Self {
+            terms,
+            client,
+            coordinator,
+            recent: Mutex::default(),
+            calls: TaskTracker::new(),
+            gone: CancellationToken::new(),
+        }
     }
 
     pub(super) fn is_of(&self, session: &str) -> bool {
@@ -110,6 +120,7 @@ impl Peer {
 
     /// Asks it. Once it has left there is no answer any more.
     pub(super) async fn call(&self, call: Call) -> Result<CreateMessageResult, SamplingError> {
+        let _open = self.calls.token();
         {
             let mut recent = self.recent();
             recent.caller = Some(call.caller.clone());
@@ -124,6 +135,12 @@ impl Peer {
             Err(_) => {}
         }
         answered
+    }
+
+    /// Waits until it has answered all that it was asked, where nobody asks it more.
+    pub(super) async fn finish(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
     /// Takes back what it was asked.
