@@ -17,4 +17,6 @@ mod pool;
 mod requests;
 
 pub(crate) use lender::{Lender, Lending, Willing};
+#[cfg(test)]
+pub(crate) use pool::Lease;
 pub(crate) use pool::{Pool, Scope, Terms};
