@@ -12,7 +12,7 @@
 
 mod handler;
 mod http;
-mod lend;
+pub(crate) mod lend;
 mod manager;
 #[cfg(test)]
 mod scripted;

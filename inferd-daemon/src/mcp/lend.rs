@@ -20,4 +20,6 @@ mod rounds;
 mod seal;
 
 pub(crate) use lender::{Lender, Lending, Willing};
+#[cfg(test)]
+pub(crate) use pool::Lease;
 pub(crate) use pool::{Pool, Scope, Terms};

@@ -97,6 +97,27 @@ impl SamplingError {
         }
     }
 
+    /// Whether another peer may be asked: this one has not answered, and has not let the call's time pass either.
+    #[must_use]
+    pub fn lets_another_try(&self) -> bool {
+        match self {
+            Self::Failed { code, .. } => *code != INVALID_PARAMS,
+            Self::Transport(_)
+            | Self::NoPeer
+            | Self::Busy
+            | Self::ReEntry(_)
+            | Self::Unsuited(_)
+            | Self::ShutDown => true,
+            Self::Refused(_)
+            | Self::TimedOut(_)
+            | Self::Malformed(_)
+            | Self::Task { .. }
+            | Self::Unanswered
+            | Self::Invalid(_)
+            | Self::Internal => false,
+        }
+    }
+
     /// Whether this says that the merging was at fault, so that each call may do better alone.
     pub(super) fn blames_the_merging(&self) -> bool {
         matches!(self, Self::Malformed(_) | Self::Task { .. } | Self::Failed { .. })

@@ -5,6 +5,7 @@
 //! - A client is one peer at a time: while it lends by a call of `lend_model`, it is not asked on its standalone stream.
 //! - It is in the pool while somebody reads the stream that it is asked on, and [`GRACE`] longer: clients come back.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,12 +108,22 @@ impl Lender {
             until(&mut standalone, true).await;
             until(&mut by_call, false).await;
             let lease = self.lending.pool.lend(Arc::clone(&peer) as _, terms.clone());
-            tokio::select! {
-                () = until(&mut standalone, false) => {}
-                () = until(&mut by_call, true) => {}
-                () = session.deserted(StreamId::STANDALONE, GRACE) => {}
+            let deserted = session.deserted(StreamId::STANDALONE, GRACE);
+            let mut deserted = pin!(deserted);
+            let goes_on = tokio::select! {
+                () = until(&mut standalone, false) => true,
+                () = until(&mut by_call, true) => true,
+                () = &mut deserted => false,
+            };
+            if goes_on {
+                // Nobody is asked once more for what they consider already.
+                tokio::select! {
+                    () = lease.run_out() => {}
+                    () = deserted => {}
+                }
+            } else {
+                drop(lease);
             }
-            drop(lease);
             session.attended(StreamId::STANDALONE).await;
         }
     }

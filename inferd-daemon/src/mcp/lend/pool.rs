@@ -135,7 +135,7 @@ impl SamplingClient for Pool {
                 Err(none) => return Err(last.unwrap_or(none)),
             };
             match peer.call(call.clone()).await {
-                Err(error) if may_move(&error) => {
+                Err(error) if error.lets_another_try() => {
                     tracing::debug!(%error, "a sampling call moves on to another peer");
                     last = Some(error);
                     tried.push(peer);
@@ -157,22 +157,21 @@ impl SamplingClient for Pool {
     }
 }
 
-/// Whether another peer may be asked: this one has not answered, and has not taken its time over it either.
-fn may_move(error: &SamplingError) -> bool {
-    matches!(
-        error,
-        SamplingError::Transport(_)
-            | SamplingError::NoPeer
-            | SamplingError::Busy
-            | SamplingError::ReEntry(_)
-            | SamplingError::Unsuited(_)
-            | SamplingError::ShutDown
-    )
+impl Lease {
+    /// Has the peer answer what it was asked, and asks it no more. Resolves when it has.
+    pub(crate) async fn run_out(self) {
+        self.take_out();
+        self.peer.finish().await;
+    }
+
+    fn take_out(&self) {
+        self.pool.change(|peers| peers.retain(|peer| !Arc::ptr_eq(peer, &self.peer)));
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.pool.change(|peers| peers.retain(|peer| !Arc::ptr_eq(peer, &self.peer)));
+        self.take_out();
         self.peer.leave();
     }
 }

@@ -12,6 +12,7 @@ use inferd_engine::sampling::{
 use inferd_proto::Caller;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Scope, Terms};
 
@@ -28,6 +29,8 @@ pub(super) struct Peer {
     front: Arc<dyn SamplingClient>,
     standoff: Standoff,
     recent: Mutex<Recent>,
+    /// The calls that it has not answered.
+    calls: TaskTracker,
     /// Cancelled when it leaves.
     gone: CancellationToken,
 }
@@ -75,7 +78,15 @@ impl Peer {
     }
 
     fn with(terms: Terms, client: Arc<Asked>, front: Arc<dyn SamplingClient>, standoff: Standoff) -> Self {
-        Self { terms, client, front, standoff, recent: Mutex::default(), gone: CancellationToken::new() }
+        Self {
+            terms,
+            client,
+            front,
+            standoff,
+            recent: Mutex::default(),
+            calls: TaskTracker::new(),
+            gone: CancellationToken::new(),
+        }
     }
 
     pub(super) fn is_of(&self, session: &str) -> bool {
@@ -125,6 +136,7 @@ impl Peer {
 
     /// Asks it. Once it has left there is no answer any more.
     pub(super) async fn call(&self, call: Call) -> Result<CreateMessageResult, SamplingError> {
+        let _open = self.calls.token();
         {
             let mut recent = self.recent();
             recent.caller = Some(call.caller.clone());
@@ -139,6 +151,12 @@ impl Peer {
             Err(_) => {}
         }
         answered
+    }
+
+    /// Waits until it has answered all that it was asked, where nobody asks it more.
+    pub(super) async fn finish(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
     /// Takes back what it was asked.

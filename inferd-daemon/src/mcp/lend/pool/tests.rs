@@ -187,17 +187,20 @@ async fn with_nobody_left_it_is_a_typed_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_lost_on_the_way_is_followed_by_another_but_a_no_is_final() {
-    let pool = Pool::default();
-    let (lost, next) = (Arc::new(FakeSamplingClient::transport_error()), canned("next"));
-    let lease = lend(&pool, &lost, own("s1"));
+async fn a_peer_that_fails_is_followed_by_another_but_a_no_is_final() {
+    let (pool, next) = (Pool::default(), canned("next"));
+    let closed = SamplingError::said(-32000, "Connection closed");
+    for fault in [FakeAnswer::Transport, FakeAnswer::Error(closed)] {
+        let _lost = lend(&pool, &Arc::new(FakeSamplingClient::sequence([fault])), own("s1"));
+        let _next = lend(&pool, &next, own("s2"));
+        assert_eq!(said(&pool, call("p", "hi")).await.as_deref(), Ok("next"));
+    }
     let _next = lend(&pool, &next, own("s2"));
-    assert_eq!(said(&pool, call("p", "hi")).await.as_deref(), Ok("next"));
-    drop(lease);
     let refuses = Arc::new(FakeSamplingClient::refused());
     let _refuses = lend(&pool, &refuses, own("s3"));
+    assert_eq!(said(&pool, call("p", "hi")).await.as_deref(), Ok("next"));
     assert!(matches!(said(&pool, call("p", "hi")).await, Err(SamplingError::Refused(_))));
-    assert_eq!(next.requests().len(), 1);
+    assert_eq!(next.requests().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
