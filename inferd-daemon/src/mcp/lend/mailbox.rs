@@ -85,7 +85,7 @@ impl Mailbox {
 
     /// Gives the calls of the last round their answers, and says how many had one.
     pub(crate) fn answer(&self, mut answers: InputResponses) -> usize {
-        let asked = self.letters().to_answer();
+        let asked = self.letters().give_out();
         let mut answered = 0;
         for (number, letter) in asked {
             let answer = match answers.remove(&key(number)) {

@@ -103,7 +103,7 @@ impl Letters {
     }
 
     /// Gives out what was taken, to be answered.
-    pub(super) fn to_answer(&mut self) -> BTreeMap<u64, Letter> {
+    pub(super) fn give_out(&mut self) -> BTreeMap<u64, Letter> {
         std::mem::take(&mut self.taken)
     }
 }
