@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
@@ -11,12 +11,15 @@ use inferd_tests::{Daemon, LineClient, PATIENCE, free_address, request};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::mcp_python;
 
 /// How long the model of a client takes.
-const MODEL_MS: u64 = 500;
+const MODEL: Duration = Duration::from_millis(500);
+
+/// What a lone request may take beyond that: 20 ms for company, and the way there and back on a busy machine.
+const SLACK: Duration = Duration::from_millis(150);
 
 /// The ways in which a client lends its model.
 const WAYS: [(u32, &str); 4] = [(1, "standing"), (2, "standing"), (1, "own"), (2, "all")];
@@ -38,12 +41,13 @@ struct Lender {
 }
 
 impl Lender {
-    async fn start(url: &str, major: u32, name: &str, delay_s: f64, way: &str) -> Result<Self> {
+    async fn start(url: &str, major: u32, name: &str, delay: Option<Duration>, way: &str) -> Result<Self> {
+        let delay_s = delay.map_or("-1".to_owned(), |delay| delay.as_secs_f64().to_string());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/mcp_lender.py");
         let mut child = Command::new(mcp_python(major)?)
             .arg("-B")
             .arg(script)
-            .args([url, name, &delay_s.to_string(), way])
+            .args([url, name, &delay_s, way])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -97,7 +101,7 @@ async fn ten_at_once(daemon: &Daemon) -> Result<Vec<String>> {
 async fn ten_requests_of_one_program_cost_two_approvals_and_a_lone_one_waits_for_nobody() -> Result<()> {
     for (major, way) in WAYS {
         let (daemon, url) = daemon().await?;
-        let mut lender = Lender::start(&url, major, "it", MODEL_MS as f64 / 1000.0, way).await?;
+        let mut lender = Lender::start(&url, major, "it", Some(MODEL), way).await?;
         until_lenders(&daemon, 1).await?;
 
         let mut client = daemon.connect().await?;
@@ -108,7 +112,7 @@ async fn ten_requests_of_one_program_cost_two_approvals_and_a_lone_one_waits_for
             assert_eq!(lender.asked().await?, json!({ "tasks": [format!("lone {n}")] }));
             lone = lone.min(took);
         }
-        assert!(lone < Duration::from_millis(MODEL_MS + 150), "{lone:?}");
+        assert!(lone < MODEL + SLACK, "{lone:?}");
 
         for (n, answer) in ten_at_once(&daemon).await?.into_iter().enumerate() {
             assert_eq!(answer, format!("it: call {n}"), "SDK {major}, {way}");
@@ -130,19 +134,19 @@ async fn ten_requests_of_one_program_cost_two_approvals_and_a_lone_one_waits_for
 async fn a_peer_that_never_answers_delays_nobody_else_and_a_leavers_calls_go_to_the_next() -> Result<()> {
     for (major, way) in WAYS {
         let (daemon, url) = daemon().await?;
-        let mut stuck = Lender::start(&url, major, "stuck", -1.0, way).await?;
+        let mut stuck = Lender::start(&url, major, "stuck", None, way).await?;
         until_lenders(&daemon, 1).await?;
         let mut first = daemon.connect().await?;
         first.send(&request("one")).await?;
         assert_eq!(stuck.asked().await?, json!({ "tasks": ["one"] }));
 
-        let mut good = Lender::start(&url, major, "good", 0.0, way).await?;
+        let mut good = Lender::start(&url, major, "good", Some(Duration::ZERO), way).await?;
         until_lenders(&daemon, 2).await?;
         for n in 0..6 {
             let text = format!("other {n}");
             let (answer, took) = ask(&mut daemon.connect().await?, &text).await?;
             assert_eq!(answer, format!("good: {text}"), "SDK {major}, {way}");
-            assert!(took < Duration::from_millis(MODEL_MS), "SDK {major}, {way}: {took:?}");
+            assert!(took < MODEL, "SDK {major}, {way}: {took:?}");
             good.asked().await?;
         }
 
@@ -160,7 +164,7 @@ async fn a_peer_that_never_answers_delays_nobody_else_and_a_leavers_calls_go_to_
 async fn a_client_that_is_killed_is_left_too_and_one_that_is_no_longer_waited_for_is_told() -> Result<()> {
     for (major, way) in WAYS {
         let (daemon, url) = daemon().await?;
-        let mut lender = Lender::start(&url, major, "it", -1.0, way).await?;
+        let mut lender = Lender::start(&url, major, "it", None, way).await?;
         until_lenders(&daemon, 1).await?;
         let mut leaver = daemon.connect().await?;
         leaver.send(&request("mine")).await?;
@@ -179,7 +183,7 @@ async fn a_client_that_is_killed_is_left_too_and_one_that_is_no_longer_waited_fo
 #[tokio::test]
 async fn each_logical_call_leaves_a_row_however_many_are_asked_for_at_once() -> Result<()> {
     let (daemon, url) = daemon().await?;
-    let lender = Lender::start(&url, 2, "it", 0.0, "all").await?;
+    let lender = Lender::start(&url, 2, "it", Some(Duration::ZERO), "all").await?;
     until_lenders(&daemon, 1).await?;
     ten_at_once(&daemon).await?;
     let log = daemon.home().run("inferd-cli", &["log", "--json"]).await?;
@@ -193,7 +197,7 @@ async fn each_logical_call_leaves_a_row_however_many_are_asked_for_at_once() -> 
 async fn a_client_lends_again_after_the_daemon_was_started_anew() -> Result<()> {
     for major in [1, 2] {
         let (daemon, url) = daemon().await?;
-        let mut lender = Lender::start(&url, major, "it", 0.0, "standing").await?;
+        let mut lender = Lender::start(&url, major, "it", Some(Duration::ZERO), "standing").await?;
         until_lenders(&daemon, 1).await?;
         let home = std::sync::Arc::clone(daemon.home());
         daemon.stop().await?;
@@ -205,4 +209,38 @@ async fn a_client_lends_again_after_the_daemon_was_started_anew() -> Result<()> 
         lender.leave().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn where_nothing_is_configured_whoever_lends_answers_before_the_mock_and_only_while_it_does()
+-> Result<()> {
+    let listen = free_address()?;
+    let daemon = Daemon::start(&format!("[mcp]\nlisten = \"{listen}\"\n")).await?;
+    let nobody = ask(&mut daemon.connect().await?, "hi").await?.0;
+    let lender =
+        Lender::start(&format!("http://{listen}/mcp"), 2, "it", Some(Duration::ZERO), "standing").await?;
+    until_lenders(&daemon, 1).await?;
+    daemon.until(|now| now["lanes"].as_array().is_some_and(|lanes| lanes.len() == 2)).await?;
+    assert_eq!(ask(&mut daemon.connect().await?, "hi").await?.0, "it: hi");
+    lender.leave().await?;
+    daemon.until(|now| now["lanes"].as_array().is_some_and(|lanes| lanes.len() == 1)).await?;
+    assert_eq!(ask(&mut daemon.connect().await?, "hi").await?.0, nobody);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_standalone_a_client_lends_by_its_call_alone() -> Result<()> {
+    let listen = free_address()?;
+    let config = format!(
+        "[mcp]\nlisten = \"{listen}\"\nstandalone = false\n[[backends]]\nname = \"lent\"\nkind = \"sampling\"\n"
+    );
+    let (daemon, url) = (Daemon::start(&config).await?, format!("http://{listen}/mcp"));
+    let standing = Lender::start(&url, 2, "standing", Some(Duration::ZERO), "standing").await?;
+    let _calling = Lender::start(&url, 2, "calling", Some(Duration::ZERO), "own").await?;
+    until_lenders(&daemon, 1).await?;
+    assert_eq!(ask(&mut daemon.connect().await?, "hi").await?.0, "calling: hi");
+    daemon.home().configure(&config.replace("standalone = false", "standalone = true"))?;
+    daemon.reload().await?;
+    until_lenders(&daemon, 2).await?;
+    standing.leave().await
 }

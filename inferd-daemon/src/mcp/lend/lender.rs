@@ -165,7 +165,7 @@ impl Lender {
 /// Waits until it is so. For ever, if nobody is left who could say so.
 async fn until(word: &mut watch::Receiver<bool>, so: bool) {
     if word.wait_for(|is| *is == so).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -27,7 +27,10 @@ impl SessionState {
         loop {
             let found = self.streams().get(stream).map(|stream| Arc::clone(&stream.news));
             let Some(news) = found else {
-                return if attended { std::future::pending().await } else { () };
+                if attended {
+                    std::future::pending::<()>().await;
+                }
+                return;
             };
             let mut news = pin!(news.notified());
             // Asked once more after signing up: what changes in between wakes nobody.
