@@ -8,7 +8,7 @@
 //! - A call whose caller has left is neither shown nor answered.
 //! - An answer that is missing or is none fails its own call and no other.
 //! - Where the lender has left, or has not come back by its time, each of its calls ends, as one that may be given to
-//!   another. No task watches for that: the calls do.
+//!   another. Each call watches for that itself.
 
 mod letters;
 
