@@ -84,7 +84,7 @@ async fn until_lenders(daemon: &Daemon, count: usize) -> Result<()> {
 /// The answer to `text`, and how long it took.
 async fn ask(client: &mut LineClient, text: &str) -> Result<(String, Duration)> {
     let before = Instant::now();
-    let done = client.terminal(&request(text)).await?;
+    let done = client.terminal(&request(text)).await.with_context(|| format!("{text} has no answer"))?;
     let took = before.elapsed();
     ensure!(done["type"] == "done", "{done}");
     Ok((done["content"].as_str().context("an answer has content")?.to_owned(), took))
@@ -151,7 +151,8 @@ async fn a_peer_that_never_answers_delays_nobody_else_and_a_leavers_calls_go_to_
         }
 
         stuck.leave().await?;
-        let done = first.answer().await?.pop().context("an answer has a last frame")?;
+        let answer = first.answer().await.with_context(|| format!("SDK {major}, {way}: {}", daemon.log()))?;
+        let done = answer.into_iter().next_back().context("an answer has a last frame")?;
         assert_eq!(done["content"], "good: one", "SDK {major}, {way}: {done}");
         good.leave().await?;
         let error = daemon.connect().await?.terminal(&request("nobody is there")).await?;
@@ -186,11 +187,15 @@ async fn each_logical_call_leaves_a_row_however_many_are_asked_for_at_once() -> 
     let lender = Lender::start(&url, 2, "it", Some(Duration::ZERO), "all").await?;
     until_lenders(&daemon, 1).await?;
     ten_at_once(&daemon).await?;
-    let log = daemon.home().run("inferd-cli", &["log", "--json"]).await?;
+    lender.leave().await?;
+    // Rows are written behind, and all of them before the end.
+    let home = std::sync::Arc::clone(daemon.home());
+    daemon.stop().await?;
+    let log = home.run("inferd-cli", &["log", "--json"]).await?;
     let rows = String::from_utf8(log.stdout)?;
     let served = rows.lines().filter(|row| row.contains("\"lent\"") && row.contains("\"served\""));
     assert_eq!(served.count(), 10, "{rows}");
-    lender.leave().await
+    Ok(())
 }
 
 #[tokio::test]

@@ -82,11 +82,16 @@ impl Pool {
     /// The peer to ask next. `tried` have been asked.
     fn choose(&self, call: &Call, tried: &[Arc<Peer>]) -> Result<Arc<Peer>, SamplingError> {
         let peers = self.peers();
+        // A session may be leaving by one way and have come by another: it is one client.
+        let calls = |of: &Peer| -> usize {
+            peers.iter().filter(|peer| peer.is_of(of.session())).map(|peer| peer.calls()).sum()
+        };
+        let load = |peer: &Peer| peer.load(&call.caller, calls(peer));
         let mut why = SamplingError::NoPeer;
         let mut best: Option<&Arc<Peer>> = None;
         for peer in peers.iter().filter(|peer| !tried.iter().any(|other| Arc::ptr_eq(other, peer))) {
             match peer.suits(call) {
-                Suits::Yes if best.is_none_or(|best| peer.load(&call.caller) < best.load(&call.caller)) => {
+                Suits::Yes if best.is_none_or(|best| load(peer) < load(best)) => {
                     best = Some(peer);
                 }
                 Suits::Yes => {}
@@ -99,7 +104,7 @@ impl Pool {
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Peer>>)) {
         let mut peers = self.0.peers.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut peers);
-        let present = peers.len();
+        let present = peers.iter().filter(|peer| !peer.runs_out()).count();
         // Under the lock, so that what is told last is what is so.
         self.0.present.send_replace(present);
     }
@@ -160,18 +165,14 @@ impl SamplingClient for Pool {
 impl Lease {
     /// Has the peer answer what it was asked, and asks it no more. Resolves when it has.
     pub(crate) async fn run_out(self) {
-        self.take_out();
+        self.pool.change(|_| self.peer.run_out());
         self.peer.finish().await;
-    }
-
-    fn take_out(&self) {
-        self.pool.change(|peers| peers.retain(|peer| !Arc::ptr_eq(peer, &self.peer)));
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.take_out();
+        self.pool.change(|peers| peers.retain(|peer| !Arc::ptr_eq(peer, &self.peer)));
         self.peer.leave();
     }
 }

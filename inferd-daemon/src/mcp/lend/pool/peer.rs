@@ -1,6 +1,6 @@
 //! A peer of the pool: whom it answers, and how busy it is.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +30,9 @@ pub(super) struct Peer {
     standoff: Standoff,
     recent: Mutex<Recent>,
     /// The calls that it has not answered.
-    calls: TaskTracker,
+    open: TaskTracker,
+    /// It answers what it was asked, and is asked no more.
+    runs_out: AtomicBool,
     /// Cancelled when it leaves.
     gone: CancellationToken,
 }
@@ -84,7 +86,8 @@ impl Peer {
             front,
             standoff,
             recent: Mutex::default(),
-            calls: TaskTracker::new(),
+            open: TaskTracker::new(),
+            runs_out: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }
     }
@@ -93,12 +96,17 @@ impl Peer {
         *self.terms.session == *session
     }
 
+    pub(super) fn session(&self) -> &str {
+        &self.terms.session
+    }
+
     pub(super) fn standoff(&self) -> &Standoff {
         &self.standoff
     }
 
     pub(super) fn offer(&self) -> Offer {
-        self.front.offer()
+        let offer = self.front.offer();
+        Offer { available: offer.available && !self.runs_out(), ..offer }
     }
 
     pub(super) fn suits(&self, call: &Call) -> Suits {
@@ -121,10 +129,15 @@ impl Peer {
         Suits::Yes
     }
 
-    /// How much speaks against asking it for `caller`. A burst of one caller's stays together while it can be one request.
-    pub(super) fn load(&self, caller: &Caller) -> Load {
-        let calls = self.standoff().asked();
-        let gathers = (1..TOGETHER_MAX).contains(&calls) && self.client.requests.load(Ordering::Acquire) == 0;
+    /// How many calls wait for its answer.
+    pub(super) fn calls(&self) -> usize {
+        self.standoff().asked()
+    }
+
+    /// How much speaks against asking it for `caller`, where its session has so many calls to answer. A burst of one caller's stays together while it can be one request.
+    pub(super) fn load(&self, caller: &Caller, calls: usize) -> Load {
+        let gathers =
+            (1..TOGETHER_MAX).contains(&self.calls()) && self.client.requests.load(Ordering::Acquire) == 0;
         let recent = self.recent();
         Load {
             is_struck: recent.struck.is_some_and(|until| Instant::now() < until),
@@ -136,7 +149,7 @@ impl Peer {
 
     /// Asks it. Once it has left there is no answer any more.
     pub(super) async fn call(&self, call: Call) -> Result<CreateMessageResult, SamplingError> {
-        let _open = self.calls.token();
+        let _open = self.open.token();
         {
             let mut recent = self.recent();
             recent.caller = Some(call.caller.clone());
@@ -153,10 +166,20 @@ impl Peer {
         answered
     }
 
+    /// Has it asked no more from here on.
+    pub(super) fn run_out(&self) {
+        self.runs_out.store(true, Ordering::Release);
+    }
+
+    /// Whether it is asked no more.
+    pub(super) fn runs_out(&self) -> bool {
+        self.runs_out.load(Ordering::Acquire)
+    }
+
     /// Waits until it has answered all that it was asked, where nobody asks it more.
     pub(super) async fn finish(&self) {
-        self.calls.close();
-        self.calls.wait().await;
+        self.open.close();
+        self.open.wait().await;
     }
 
     /// Takes back what it was asked.

@@ -222,6 +222,25 @@ async fn a_stuck_peer_delays_nobody_else_and_is_asked_last_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_runs_out_answers_what_it_was_asked_and_its_session_stays_as_busy_as_it_is() {
+    let pool = Pool::default();
+    let slow = Arc::new(FakeSamplingClient::slow("slow", Duration::from_secs(9)));
+    let (again, other) = (canned("again"), canned("other"));
+    let lease = lend(&pool, &slow, own("s1"));
+    let waiting = begin(&pool, call("p", "hi"));
+    slow.until_asked(1).await;
+    let run_out = TaskTracker::new().spawn(lease.run_out());
+    let _leases = [lend(&pool, &again, own("s1")), lend(&pool, &other, own("s2"))];
+    pool.watch().wait_for(|present| *present == 2).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(said(&pool, call("q", "hi")).await.as_deref(), Ok("other"));
+    }
+    assert_eq!(waiting.await.unwrap().as_deref(), Ok("slow"));
+    run_out.await.unwrap();
+    assert_eq!(said(&pool, call("q", "hi")).await.as_deref(), Ok("again"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_takes_its_call_back() {
     let (pool, peer) = (Pool::default(), never());
     let _lease = lend(&pool, &peer, own("s"));
