@@ -43,12 +43,12 @@ async fn a_daemon_is_ready_without_its_peers() {
 #[tokio::test(start_paused = true)]
 async fn a_guest_is_there_beside_what_is_configured_until_it_goes() {
     let (own, guest) = (Scripted::saying("own", &["a"]), Scripted::saying("guest", &["a"]));
-    let router = router([lane(&own)]);
+    let configured = || (lane(&own).0, LaneConfig { models: vec!["a".to_owned()], ..LaneConfig::default() });
+    let router = router([configured()]);
     let by_name = LaneConfig { models: vec!["theirs".to_owned()], by_name: true, ..of_peers(&guest).1 };
     router.have_guest(Some((lane(&guest).0, by_name)));
     assert_eq!(ask_for(&router, Some("theirs")).await.as_deref(), Ok("guest"));
-    router
-        .reconfigure([(lane(&own).0, LaneConfig { models: vec!["a".to_owned()], ..LaneConfig::default() })]);
+    router.reconfigure([configured()]);
     for _ in 0..9 {
         assert_eq!(ask_for(&router, None).await.as_deref(), Ok("own"), "it was not named");
     }
