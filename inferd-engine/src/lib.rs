@@ -22,6 +22,7 @@ pub mod openai;
 mod remote;
 pub mod sampling;
 pub mod servers;
+pub mod site;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tools;
