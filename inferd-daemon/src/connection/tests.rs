@@ -86,6 +86,17 @@ impl Rig {
         Self::with(backend, Admission::new(4, 16), ConnectionLimits::default())
     }
 
+    /// One lane; one runs and four wait.
+    fn one_by_one(backend: &Arc<Scripted>) -> Self {
+        Self::with(backend, Admission::new(1, 4), ConnectionLimits::default())
+    }
+
+    /// As [`Rig::of`] a backend whose answers the test dictates.
+    fn dictated() -> (Self, Calls) {
+        let (backend, called) = dictated();
+        (Self::of(&backend), called)
+    }
+
     fn with(backend: &Arc<Scripted>, gate: Admission, limits: ConnectionLimits) -> Self {
         Self::routing(Router::new(vec![Arc::clone(backend) as Arc<dyn Backend>]), gate, limits)
     }

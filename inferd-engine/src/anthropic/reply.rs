@@ -23,7 +23,6 @@ pub(super) struct Reply {
     asked: String,
     outcome: Outcome,
     counts: Counts,
-    begun: bool,
 }
 
 impl Dialect for Reply {
@@ -41,12 +40,8 @@ impl Dialect for Reply {
         self.take(piece, redactor)
     }
 
-    fn is_begun(&self) -> bool {
-        self.begun
-    }
-
-    fn is_finished(&self) -> bool {
-        self.outcome.is_finished()
+    fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 
     /// Where the server counted no tokens, those sent are counted.
@@ -93,7 +88,7 @@ impl Reply {
     /// All of an answer, or what is known of it when it begins.
     fn message(&mut self, message: Message<'_>, redactor: &Redactor) -> Result<Said, GenerateError> {
         let Message { model, content, stop_reason, usage } = message;
-        self.begun = true;
+        self.outcome.begin();
         self.outcome.model(model);
         self.counts.update(&usage.unwrap_or_default());
         self.end(stop_reason);

@@ -12,7 +12,6 @@ use crate::{GenerateError, TokenEvent};
 pub(super) struct Reply {
     outcome: Outcome,
     calls: usize,
-    begun: bool,
 }
 
 impl Dialect for Reply {
@@ -25,7 +24,9 @@ impl Dialect for Reply {
         if let Some(error) = line.error {
             return Err(GenerateError::Unavailable(redactor.shown(&error.0)));
         }
-        self.begun |= line.done || line.message.is_some();
+        if line.done || line.message.is_some() {
+            self.outcome.begin();
+        }
         self.outcome.model(line.model);
         if line.done {
             self.end(spoken(line.done_reason).as_deref(), line.prompt_eval_count, line.eval_count);
@@ -47,12 +48,8 @@ impl Dialect for Reply {
         Ok(Heard { said: self.outcome.say(spoken(thinking), spoken(content)), last: line.done })
     }
 
-    fn is_begun(&self) -> bool {
-        self.begun
-    }
-
-    fn is_finished(&self) -> bool {
-        self.outcome.is_finished()
+    fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 
     fn done(&mut self) -> TokenEvent {

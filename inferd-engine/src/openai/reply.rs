@@ -13,7 +13,6 @@ pub(super) struct Reply {
     /// The model that was asked.
     asked: String,
     outcome: Outcome,
-    begun: bool,
 }
 
 impl Dialect for Reply {
@@ -26,12 +25,8 @@ impl Dialect for Reply {
         Ok(Heard { said, last: piece == b"[DONE]" })
     }
 
-    fn is_begun(&self) -> bool {
-        self.begun
-    }
-
-    fn is_finished(&self) -> bool {
-        self.outcome.is_finished()
+    fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 
     fn done(&mut self) -> TokenEvent {
@@ -66,7 +61,7 @@ impl Reply {
         let Some(Choice { delta, message, finish_reason }) = chunk.choices.0 else {
             return Ok(Said::default());
         };
-        self.begun = true;
+        self.outcome.begin();
         if let Some(reason) = spoken(finish_reason) {
             self.outcome.finish(stop_reason(&reason));
         }

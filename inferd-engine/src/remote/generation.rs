@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use serde::de::IgnoredAny;
 
-use super::Form;
+use super::{Form, Outcome};
 use crate::clock::Clock;
 use crate::http::{Body, Event, Redactor};
 use crate::{GenerateError, TokenEvent};
@@ -26,11 +26,8 @@ pub(crate) trait Dialect: Send + Unpin + 'static {
     /// Takes a piece.
     fn hear(&mut self, piece: &[u8], redactor: &Redactor) -> Result<Heard, GenerateError>;
 
-    /// Whether there was anything of an answer.
-    fn is_begun(&self) -> bool;
-
-    /// Whether the end mark was seen.
-    fn is_finished(&self) -> bool;
+    /// What the answer has come to so far.
+    fn outcome(&self) -> &Outcome;
 
     /// The last event; asked for once, after the end mark.
     fn done(&mut self) -> TokenEvent;
@@ -105,7 +102,7 @@ impl<D: Dialect> Generation<D> {
             match body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => self.form.push(chunk)?,
                 // The answer is whole: how the connection ended says nothing about it.
-                Poll::Ready(Some(Err(_))) if self.dialect.is_finished() => self.complete = true,
+                Poll::Ready(Some(Err(_))) if self.dialect.outcome().is_finished() => self.complete = true,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(cut_short(&error.to_string()))),
                 Poll::Ready(None) => self.end()?,
                 Poll::Pending => return Poll::Ready(Err(ready!(self.clock.poll_late(cx)))),
@@ -125,10 +122,10 @@ impl<D: Dialect> Generation<D> {
             },
         };
         self.said = heard.said;
-        if whole && !self.dialect.is_begun() {
+        if whole && !self.dialect.outcome().is_begun() {
             return Err(GenerateError::Unavailable("the answer holds no completion".to_owned()));
         }
-        if !whole && !heard.last && !self.dialect.is_finished() {
+        if !whole && !heard.last && !self.dialect.outcome().is_finished() {
             return Err(cut_short(&format!("{} came", D::NO_END)));
         }
         self.complete = true;

@@ -18,6 +18,7 @@ pub(crate) struct Outcome {
     usage: Option<Usage>,
     model: Option<String>,
     pieces: u32,
+    begun: bool,
 }
 
 impl Outcome {
@@ -53,12 +54,22 @@ impl Outcome {
         Said::new(thinking, token)
     }
 
+    /// There is something of an answer.
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Whether there was anything of an answer.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Why it ended; the first reason stands.
     pub(crate) fn finish(&mut self, reason: StopReason) {
         self.finish.get_or_insert(reason);
     }
 
-    /// Whether it is known why it ended.
+    /// Whether the end mark was seen: it is known why it ended.
     pub(crate) fn is_finished(&self) -> bool {
         self.finish.is_some()
     }

@@ -34,7 +34,7 @@ async fn a_request_that_has_no_token_yet_ends_with_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_waits_leaves_the_queue() {
     let backend = Scripted::hanging("lane");
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     for id in ["runs", "waits", "waits too"] {
         talk.send(&ask(id)).await;
@@ -76,8 +76,7 @@ async fn an_unknown_id_is_ignored() {
 
 #[tokio::test(start_paused = true)]
 async fn another_connection_cannot_cancel_it() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let (mut mine, mut other) = (rig.local(), rig.local());
     mine.send(&ask("a")).await;
     let say = called.next().await;

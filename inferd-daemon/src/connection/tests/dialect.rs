@@ -73,7 +73,7 @@ async fn where_no_token_came_there_is_no_time_to_the_first() {
 #[tokio::test(start_paused = true)]
 async fn times_are_counted_from_the_receipt_of_the_request() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     talk.send(&ask("first")).await;
     let first = called.next().await;
@@ -105,7 +105,7 @@ async fn times_are_counted_from_the_receipt_of_the_request() {
 #[tokio::test(start_paused = true)]
 async fn progress_is_told_to_those_who_ask_for_it() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     talk.send(&ask("silent")).await;
     let silent = called.next().await;

@@ -32,7 +32,7 @@ async fn the_place_of_a_client_that_left_goes_to_the_next() {
         0 => Turn::Hang,
         _ => Turn::Say(answer(&["2"])),
     });
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let (mut leaves, mut stays) = (rig.tcp(), rig.tcp());
     leaves.send(&ask("a")).await;
     backend.called(1).await;
@@ -44,8 +44,7 @@ async fn the_place_of_a_client_that_left_goes_to_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_is_served_to_the_end() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     talk.half_close().await;
@@ -63,7 +62,7 @@ async fn a_half_closed_client_is_served_to_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_tcp_client_is_written_to_each_second_in_which_it_hears_nothing() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut other = rig.tcp();
     other.send(&ask("other")).await;
     let other_say = called.next().await;
@@ -89,7 +88,7 @@ async fn a_half_closed_tcp_client_is_written_to_each_second_in_which_it_hears_no
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_falls_silent_is_no_proof_of_life_from_when_the_client_half_closed() {
     let (backend, mut called) = dictated();
-    let mut talk = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default()).tcp();
+    let mut talk = Rig::one_by_one(&backend).tcp();
     talk.send(&ask("a")).await;
     let say = called.next().await;
     say.send(token("1")).await.unwrap();

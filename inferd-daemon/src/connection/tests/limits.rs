@@ -58,7 +58,7 @@ async fn a_connection_is_not_idle_while_a_request_is_open_nor_as_soon_as_it_has_
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_a_request_wherever_it_is() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     let before = Instant::now();
     talk.send(&ask_with("running", r#","deadline_ms":500"#)).await;
@@ -77,7 +77,7 @@ async fn a_deadline_ends_a_request_wherever_it_is() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_wait_ends_a_request_only_while_it_waits() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     talk.send(&ask_with("runs", r#","max_wait_ms":300"#)).await;
     let say = called.next().await;

@@ -6,8 +6,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn answers_interleave_as_their_tokens_come() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     talk.send(&ask("b")).await;
@@ -55,8 +54,7 @@ async fn each_of_many_gets_its_tokens_in_order_and_one_terminal_frame() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_request_with_an_open_id_is_refused_and_the_first_goes_on() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     let say = called.next().await;
@@ -85,8 +83,7 @@ async fn a_lone_request_without_an_id_is_answered_without_one() {
 
 #[tokio::test(start_paused = true)]
 async fn among_several_a_request_without_an_id_is_given_one() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let mut talk = rig.local();
     talk.send(&ask("")).await;
     talk.send(&ask("")).await;

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_draining_daemon_finishes_what_is_open_refuses_what_comes_and_closes() {
     let (backend, mut called) = dictated();
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     talk.send(&ask("runs")).await;
     talk.send(&ask("waits")).await;
@@ -48,7 +48,7 @@ async fn a_request_that_came_at_that_moment_is_told() {
 #[tokio::test(start_paused = true)]
 async fn past_the_patience_each_open_request_gets_its_terminal_frame() {
     let backend = Scripted::new("lane", |_, _| Turn::SayAndHang(vec![token("1")]));
-    let rig = Rig::with(&backend, Admission::new(1, 4), ConnectionLimits::default());
+    let rig = Rig::one_by_one(&backend);
     let mut talk = rig.local();
     talk.send(&ask("runs")).await;
     talk.send(&ask("waits")).await;

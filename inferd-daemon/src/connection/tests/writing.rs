@@ -17,8 +17,7 @@ async fn whatever_is_ready_together_leaves_in_one_write() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_ready_alone_is_written_before_the_next() {
-    let (backend, mut called) = dictated();
-    let rig = Rig::of(&backend);
+    let (rig, mut called) = Rig::dictated();
     let mut talk = rig.local();
     talk.send(&ask("a")).await;
     let say = called.next().await;

@@ -1,5 +1,7 @@
 //! Breakers at work: who is shut, for how long, and who finds out whether it is well again.
 
+use std::pin::Pin;
+
 use super::*;
 
 /// Longer than the first cooldown with its jitter.
@@ -11,23 +13,38 @@ async fn shut(router: &Arc<Router>, name: &str) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn after_the_cooldown_exactly_one_of_many_requests_is_the_probe() {
-    let first = Scripted::new("first", |call, _| match call {
+/// A lane that refuses until it is shut, and then begins nothing.
+fn refusing_then_silent(name: &'static str) -> Arc<Scripted> {
+    Scripted::new(name, |call, _| match call {
         0..3 => Turn::Refuse(unavailable()),
         _ => Turn::Hang,
-    });
+    })
+}
+
+/// A request that has become the probe of `lane`, which is its call number `call` there.
+async fn probing<'r>(
+    router: &'r Arc<Router>,
+    lane: &Scripted,
+    call: usize,
+) -> Pin<Box<dyn Future<Output = Result<String, RouteError>> + 'r>> {
+    let mut probe = Box::pin(ask(router));
+    tokio::select! {
+        biased;
+        _ = &mut probe => panic!("the probe hangs"),
+        () = lane.called(call) => {}
+    }
+    probe
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_cooldown_exactly_one_of_many_requests_is_the_probe() {
+    let first = refusing_then_silent("first");
     let second = Scripted::saying("second", &["a"]);
     let router = first_and_second(&first, &second);
     shut(&router, "first").await;
     tokio::time::advance(COOLDOWN).await;
 
-    let mut probe = Box::pin(ask(&router));
-    tokio::select! {
-        biased;
-        _ = &mut probe => panic!("the probe hangs"),
-        () = first.called(4) => {}
-    }
+    let probe = probing(&router, &first, 4).await;
     assert_eq!(stands(&router, "first"), ("probing", 1));
     let others = join_all((0..20).map(|_| ask(&router))).await;
     assert!(others.into_iter().all(|lane| lane.unwrap() == "second"));
@@ -35,12 +52,7 @@ async fn after_the_cooldown_exactly_one_of_many_requests_is_the_probe() {
     // The caller of the probe leaves: nothing was learnt, the next one is the probe.
     drop(probe);
     assert_eq!((stands(&router, "first"), first.alive()), (("shut", 0), 0));
-    let mut next = Box::pin(ask(&router));
-    tokio::select! {
-        biased;
-        _ = &mut next => panic!("the probe hangs"),
-        () = first.called(5) => {}
-    }
+    let _next = probing(&router, &first, 5).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,19 +151,11 @@ async fn with_every_lane_shut_a_request_is_told_when_the_first_is_tried_again() 
 
 #[tokio::test(start_paused = true)]
 async fn whoever_finds_the_only_lane_probing_is_not_asked_to_come_back_at_once() {
-    let only = Scripted::new("only", |call, _| match call {
-        0..3 => Turn::Refuse(unavailable()),
-        _ => Turn::Hang,
-    });
+    let only = refusing_then_silent("only");
     let router = router([lane(&only)]);
     shut(&router, "only").await;
     tokio::time::advance(COOLDOWN).await;
-    let mut probe = Box::pin(ask(&router));
-    tokio::select! {
-        biased;
-        _ = &mut probe => panic!("the probe hangs"),
-        () = only.called(4) => {}
-    }
+    let _probe = probing(&router, &only, 4).await;
     let Err(RouteError::Shut { retry_after }) = ask(&router).await else { panic!("the lane is probing") };
     assert!(retry_after >= Duration::from_secs(1), "{retry_after:?}");
 }
