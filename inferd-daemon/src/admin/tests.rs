@@ -29,7 +29,7 @@ impl Desk {
             router: Arc::new(Router::new(vec![Arc::new(Mock::new())])),
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
-            audit: Audit::off(),
+            audit: Audit::off(), agents: Agents::alone(), 
         };
         let sockets = Sockets {
             local: "/run/inferd.sock".into(),

@@ -135,6 +135,7 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
         limits: ConnectionLimits::default(),
         stop: Stop::default(),
         audit: Audit::new(state.clone()),
+        agents: Agents::alone(),
     });
     let asked = Asked { kind: Kind::Embed, model: Some(&long), bytes: 100 };
     let mut entry = Entry::open(&service, &caller, tokio::time::Instant::now(), || asked);

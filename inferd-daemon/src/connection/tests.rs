@@ -103,7 +103,7 @@ impl Rig {
 
     fn routing(router: Router, gate: Admission, limits: ConnectionLimits) -> Self {
         let service =
-            Service { gate, router: Arc::new(router), limits, stop: Stop::default(), audit: Audit::off() };
+            Service { gate, router: Arc::new(router), limits, stop: Stop::default(), audit: Audit::off(), agents: Agents::alone() };
         Self { service: Arc::new(service), connections: TaskTracker::new(), opened: AtomicU64::new(0) }
     }
 

@@ -59,7 +59,7 @@ impl Street {
             router: Arc::new(router),
             limits: ConnectionLimits::default(),
             stop: stop.clone(),
-            audit: Audit::off(),
+            audit: Audit::off(), agents: Agents::alone(), 
         });
         let keys = |key| Some(Arc::new(Keys::from_plain("default", key)));
         let terms = Terms { service, keys: key.and_then(keys), identity: Identity::default() };

@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::reloader::ReloadError;
 use super::wanted::Wanted;
 use crate::admin::Hub;
+use crate::agent::Agents;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
@@ -74,6 +75,7 @@ impl Live {
             limits: wanted.connection_limits(),
             stop,
             audit: wanted.audit(around.state.as_ref()),
+            agents: Agents::alone(),
         };
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());

@@ -34,7 +34,7 @@ impl Rig {
     fn with_gate(backend: Arc<dyn Backend>, gate: Admission) -> Self {
         let router = Arc::new(Router::new(vec![backend]));
         let limits = ConnectionLimits::default();
-        let service = Arc::new(Service { gate, router, limits, stop: Stop::default(), audit: Audit::off() });
+        let service = Arc::new(Service { gate, router, limits, stop: Stop::default(), audit: Audit::off(), agents: Agents::alone() });
         let terms = watch::Sender::new(Terms {
             service,
             keys: None,
