@@ -24,7 +24,7 @@ impl Owner {
                 async move { Ok(answer.into()) }
             })
         });
-        Self { tools: ToolRegistry::from_tools(tools).unwrap(), ran }
+        Self { tools: ToolRegistry::from_tools(tools).expect("the names differ"), ran }
     }
 
     fn ran(&self) -> usize {
@@ -33,7 +33,7 @@ impl Owner {
 }
 
 fn merge<const N: usize>(owners: [(&str, &Owner); N]) -> FederatedToolRegistry {
-    let entry = |(id, owner): (&str, &Owner)| (ServerId::new(id).unwrap(), owner.tools.clone());
+    let entry = |(id, owner): (&str, &Owner)| (ServerId::new(id).expect("it is one"), owner.tools.clone());
     FederatedToolRegistry::merge(BTreeMap::from(owners.map(entry)))
 }
 

@@ -22,14 +22,14 @@ fn asking<const N: usize>(
 ) -> FederatedToolRegistryResolver {
     let registry = ServerRegistry::new();
     for server_id in server_ids {
-        registry.add(connection(server_id, Arc::new(Mock::new()))).unwrap();
+        registry.add(connection(server_id, Arc::new(Mock::new()))).expect("the ids differ");
     }
     FederatedToolRegistryResolver::new(registry, Arc::new(resolver))
 }
 
 fn one(name: &str) -> ToolRegistry {
     let nothing = |_call: ToolInvocation| async { Ok("".into()) };
-    ToolRegistry::from_tools([tool(name, nothing)]).unwrap()
+    ToolRegistry::from_tools([tool(name, nothing)]).expect("the names differ")
 }
 
 /// Every server has a tool named after the room; `bad` ones do as they are named.
@@ -136,9 +136,9 @@ impl tracing::Subscriber for Log {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
+        let mut line = Line(vec![event.metadata().level().to_string()]);
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        self.0.lock().expect("nobody panics with it").push(line.0.join(" "));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -146,10 +146,11 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
-struct Line(String);
+/// The level and the fields of one event.
+struct Line(Vec<String>);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.push_str(&format!(" {}={value:?}", field.name()));
+        self.0.push(format!("{}={value:?}", field.name()));
     }
 }

@@ -13,7 +13,7 @@ fn server(server_id: &str) -> ServerConnection {
 fn registry_of<const N: usize>(server_ids: [&str; N]) -> ServerRegistry {
     let registry = ServerRegistry::new();
     for server_id in server_ids {
-        registry.add(server(server_id)).unwrap();
+        registry.add(server(server_id)).expect("the ids differ");
     }
     registry
 }

@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{ConnectionLimits, Service, Stop};
+use crate::upstream::{Patience, Upstreams};
 
 /// The admin side of a daemon, and a reader of it.
 struct Desk {
@@ -36,7 +37,9 @@ impl Desk {
             tcp: Some(([127, 0, 0, 1], 47321).into()),
             mcp: None,
         };
-        self.admin.serving.set(Serving { service: Arc::new(service), sockets, sessions: None }).unwrap();
+        let upstreams = Upstreams::new(Patience::default(), self.stopped.clone());
+        let serving = Serving { service: Arc::new(service), sockets, sessions: None, upstreams };
+        self.admin.serving.set(serving).unwrap();
     }
 
     fn visit(&self, pipe_bytes: usize) -> Visitor {

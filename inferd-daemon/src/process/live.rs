@@ -27,6 +27,7 @@ use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
 use crate::state::State;
+use crate::upstream::{Patience, Upstreams};
 
 /// Everything that a reload changes.
 pub(super) struct Live {
@@ -37,6 +38,7 @@ pub(super) struct Live {
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
     room: Room,
+    upstreams: Upstreams,
     around: Around,
 }
 
@@ -80,7 +82,9 @@ impl Live {
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, mcp, room, around })
+        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
+        upstreams.want(wanted.servers());
+        Ok(Self { source, wanted, built, terms, mcp, room, upstreams, around })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -93,6 +97,11 @@ impl Live {
 
     pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {
         &self.built
+    }
+
+    /// The upstream servers. They are the same value at any time.
+    pub(super) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     /// What connections work with now. Gate and lanes are the same ones at any time.
@@ -175,6 +184,7 @@ impl Live {
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());
+        self.upstreams.want(wanted.servers());
         self.wanted = wanted;
 
         let replaced = std::mem::replace(&mut self.built, built);

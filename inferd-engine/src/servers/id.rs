@@ -114,7 +114,9 @@ mod tests {
             assert_eq!(ServerId::new(good).unwrap(), good);
         }
         let too_long = "a".repeat(33);
-        for bad in ["", "_a", "-a", "A", "aB", "a__b", "a::b", "a:b", "a b", "ä", "a.b", "a/", too_long.as_str()] {
+        for bad in
+            ["", "_a", "-a", "A", "aB", "a__b", "a::b", "a:b", "a b", "ä", "a.b", "a/", too_long.as_str()]
+        {
             assert_eq!(ServerId::new(bad), Err(RuntimeError::InvalidServerId(bad.to_owned())), "{bad}");
         }
     }

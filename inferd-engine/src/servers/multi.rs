@@ -126,7 +126,6 @@ impl MultiServerRuntime {
 
     /// Waits for all of these sessions, or until `timeout` has passed: what each came to, in their order, with
     /// [`AgentResult::TimedOut`] for those that have not ended by then. Those go on.
-    #[expect(clippy::unused_self, reason = "a wait belongs where the sessions come from")]
     pub async fn wait_all(&self, sessions: &[AgentSession], timeout: Option<Duration>) -> Vec<AgentResult> {
         wait::all(sessions, timeout).await
     }
@@ -136,7 +135,6 @@ impl MultiServerRuntime {
     ///
     /// # Errors
     /// [`RuntimeError::EmptyWait`] for no sessions, [`RuntimeError::WaitTimedOut`] where `timeout` passes before.
-    #[expect(clippy::unused_self, reason = "a wait belongs where the sessions come from")]
     pub async fn wait_any(
         &self,
         sessions: &[AgentSession],

@@ -61,6 +61,7 @@ impl ServerRegistry {
     }
 
     /// Removes a server, if there is one of this id, and ends the sessions on it.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn remove(&self, server_id: &str) -> Option<ServerConnection> {
         let removed = self.lock().by_id.remove(server_id)?;
         // Wakes sessions, so after the lock is let go.

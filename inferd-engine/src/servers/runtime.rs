@@ -109,7 +109,9 @@ impl AgentRuntime {
     pub async fn spawn_with(&self, spawn: Spawn) -> Result<AgentSession, RuntimeError> {
         let place = self.place(spawn.request.deadline)?;
         let now = Instant::now();
-        let left = place.deadline.map_or(self.limits.spawn_timeout, |deadline| deadline.saturating_duration_since(now));
+        let left = place
+            .deadline
+            .map_or(self.limits.spawn_timeout, |deadline| deadline.saturating_duration_since(now));
         let after = left.min(self.limits.spawn_timeout);
         let found = tokio::select! {
             biased;
@@ -124,8 +126,7 @@ impl AgentRuntime {
     /// The sessions that have not ended, sorted by thread.
     #[must_use]
     pub fn active_sessions(&self) -> Vec<AgentSession> {
-        let mut sessions: Vec<_> =
-            self.lock().values().filter_map(Weak::upgrade).map(AgentSession).collect();
+        let mut sessions: Vec<_> = self.lock().values().filter_map(Weak::upgrade).map(AgentSession).collect();
         sessions.sort_by(|one, other| one.thread_key().cmp(other.thread_key()));
         sessions
     }

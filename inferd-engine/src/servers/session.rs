@@ -39,6 +39,12 @@ impl Shared {
         Self { thread_key, cancel, feed: Feed::new(events_max), result: watch::Sender::new(None) }
     }
 
+    async fn ended(&self) -> AgentResult {
+        let mut result = self.result.subscribe();
+        let result = result.wait_for(Option::is_some).await.expect("the sender is our own");
+        result.clone().expect("it was waited for")
+    }
+
     /// Says what the session came to. Once.
     pub(super) fn end(&self, result: AgentResult) {
         self.result.send_replace(Some(result.clone()));
@@ -71,9 +77,7 @@ impl AgentSession {
 
     /// What it comes to. Waits until it has ended; may be called by many, and more than once.
     pub async fn result(&self) -> AgentResult {
-        let mut result = self.shared().result.subscribe();
-        let result = result.wait_for(Option::is_some).await.expect("the sender is our own");
-        result.clone().expect("it was waited for")
+        self.shared().ended().await
     }
 
     /// What it came to, if it has ended.

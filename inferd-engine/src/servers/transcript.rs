@@ -53,10 +53,8 @@ pub(super) fn tell_apart(calls: &mut [ToolCall], step: u32) {
 
 /// What a model reads of a call, and whether it failed.
 pub(super) fn shown(outcome: Result<ToolOutput, ToolError>, bytes_max: usize) -> (Body, bool) {
-    let output = outcome.unwrap_or_else(|error| ToolOutput {
-        body: Body::Text(error.to_string()),
-        is_error: true,
-    });
+    let output =
+        outcome.unwrap_or_else(|error| ToolOutput { body: Body::Text(error.to_string()), is_error: true });
     let body = match cut(output.body, bytes_max) {
         body if !output.is_error => body,
         Body::Text(text) => Body::Text(format!("error: {text}")),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use inferd_proto::{Content, Resolved, Role, StopReason, ToolCall, Usage};
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use super::api::RunStream;
@@ -69,7 +70,8 @@ impl Turns {
             let answered: Vec<String> = turn.calls.iter().map(|call| call.id.clone()).collect();
             self.transcript.push(Role::Assistant, Content::calling(turn.text, turn.calls));
             for (id, body) in answered.into_iter().zip(results) {
-                self.transcript.push(Role::Tool, Content { body, tool_call_id: Some(id), ..Content::default() });
+                self.transcript
+                    .push(Role::Tool, Content { body, tool_call_id: Some(id), ..Content::default() });
             }
         }
         Err(AgentFailure::MaxSteps(max_steps))
@@ -85,6 +87,8 @@ impl Turns {
             Ok::<(), AgentFailure>(())
         };
         while let Some(event) = tokens.next().await {
+            // A stream that never waits must not keep the task from being cancelled.
+            consume_budget().await;
             match event {
                 TokenEvent::Token(piece) => {
                     take(piece.len())?;

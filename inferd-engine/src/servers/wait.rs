@@ -14,9 +14,11 @@ use super::session::AgentSession;
 
 /// What each came to, in their order; [`AgentResult::TimedOut`] for those that have not ended by then.
 pub(super) async fn all(sessions: &[AgentSession], after: Option<Duration>) -> Vec<AgentResult> {
-    join_all(sessions.iter().map(|session| async move {
-        within(after, session.result()).await.unwrap_or(AgentResult::TimedOut)
-    }))
+    join_all(
+        sessions.iter().map(|session| async move {
+            within(after, session.result()).await.unwrap_or(AgentResult::TimedOut)
+        }),
+    )
     .await
 }
 

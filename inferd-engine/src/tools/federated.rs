@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::registry::ToolRegistry;
+use super::tool::ClientTool;
 use crate::servers::ServerId;
 
 /// Stands between a server and its tool. No server's id holds it, so a name has one owner.
@@ -35,8 +36,7 @@ impl FederatedToolRegistry {
                 owners.insert(name, server.clone());
             }
         }
-        let tools = ToolRegistry::from_tools(tools).expect("servers differ, and so do the tools of each");
-        Self { tools, owners: Arc::new(owners) }
+        Self { tools: all_of(tools), owners: Arc::new(owners) }
     }
 
     /// All of them as one registry. What is called through it runs on its owner.
@@ -50,4 +50,8 @@ impl FederatedToolRegistry {
     pub fn server_id_for(&self, name: &str) -> Option<&ServerId> {
         self.owners.get(name)
     }
+}
+
+fn all_of(tools: Vec<ClientTool>) -> ToolRegistry {
+    ToolRegistry::from_tools(tools).expect("servers differ, and so do the tools of each")
 }

@@ -55,11 +55,13 @@ impl ToolRegistry {
     }
 
     /// All tools, sorted by name.
+    #[must_use]
     pub fn tools(&self) -> impl ExactSizeIterator<Item = &ClientTool> {
         self.0.values()
     }
 
     /// All names, sorted.
+    #[must_use]
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.keys().map(|name| &**name)
     }

@@ -144,3 +144,6 @@ impl Child {
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -45,7 +45,8 @@ fn what_failed_reads_as_an_error_whoever_says_so() {
     let (body, is_error) = shown(Err(ToolError::Unknown("x".to_owned())), 100);
     assert!(is_error);
     assert_eq!(text(&body), "error: there is no tool named \"x\"");
-    let (body, is_error) = shown(Ok(ToolOutput { body: Body::Text("no disk".to_owned()), is_error: true }), 100);
+    let (body, is_error) =
+        shown(Ok(ToolOutput { body: Body::Text("no disk".to_owned()), is_error: true }), 100);
     assert!(is_error);
     assert_eq!(text(&body), "error: no disk");
 }

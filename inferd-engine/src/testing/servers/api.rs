@@ -53,13 +53,17 @@ impl FakeApi {
 
     /// Waits until so many threads were asked for.
     pub async fn until_asked(&self, threads: usize) {
-        self.asked.subscribe().wait_for(|asked| *asked >= threads).await.expect("the sender is our own");
+        self.until(|asked| *asked >= threads).await;
     }
 
     /// What is kept of a thread; nothing of one that there is not.
     #[must_use]
     pub fn kept(&self, room_id: &str, thread_id: &str) -> Vec<Message> {
         self.lock().get(&(room_id.to_owned(), thread_id.to_owned())).cloned().unwrap_or_default()
+    }
+
+    async fn until(&self, holds: impl FnMut(&usize) -> bool) {
+        self.asked.subscribe().wait_for(holds).await.expect("the sender is our own");
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Vec<Message>>> {
