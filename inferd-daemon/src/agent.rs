@@ -153,14 +153,15 @@ async fn follow(
     terms: &Terms<'_>,
     replies: &mut impl Replies,
 ) -> Result<(), AgentError> {
+    let mut reached = 0;
     let mut events = session.events().expect("the session is new, and nobody else knows of it");
     loop {
         // First the room, then the event: a session goes no further than its reader.
         replies.room().await;
         let event = tokio::select! {
-            // Where a step stands is said before what the model says in it.
+            // Where a step stands is said after its beginning and before what the model says in it.
             biased;
-            (step, word) = board.next() => {
+            (step, word) = board.next(reached) => {
                 replies.tell(match &word {
                     Word::Queued(position) => Event::Queued { step, position: *position },
                     Word::Running(lane) => Event::Running { step, lane },
@@ -171,7 +172,10 @@ async fn follow(
             event = events.next() => event.expect("its end is an event"),
         };
         match event {
-            AgentEvent::Step { .. } => replies.tell(Event::Begins),
+            AgentEvent::Step { step } => {
+                reached = step;
+                replies.tell(Event::Begins);
+            }
             AgentEvent::Token(text) => replies.tell(Event::Token(text)),
             AgentEvent::Thinking(text) => replies.tell(Event::Thinking(text)),
             AgentEvent::Turned { .. } => {}
@@ -296,4 +300,3 @@ impl Terms<'_> {
         self.deadline.is_some_and(|after| self.received.elapsed() >= after)
     }
 }
-

@@ -251,6 +251,6 @@ impl PartialEq for Wanted {
 }
 
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use inferd_proto::AdminStatus;
 use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
@@ -30,7 +31,8 @@ impl Desk {
             router: Arc::new(Router::new(vec![Arc::new(Mock::new())])),
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
-            audit: Audit::off(), agents: Agents::alone(), 
+            audit: Audit::off(),
+            agents: Agents::alone(),
         };
         let sockets = Sockets {
             local: "/run/inferd.sock".into(),

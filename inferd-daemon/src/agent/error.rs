@@ -80,7 +80,9 @@ impl AgentError {
         let plain = |code| Said { code, retry_after: None, queue: None };
         match self {
             Self::Refused(error) => plain(code(error)),
-            Self::UnknownThread(_) | Self::Failed(AgentFailure::MaxSteps(_)) => plain(ErrorCode::InvalidRequest),
+            Self::UnknownThread(_) | Self::Failed(AgentFailure::MaxSteps(_)) => {
+                plain(ErrorCode::InvalidRequest)
+            }
             Self::TooMany { retry_after, queue, .. } => {
                 Said { code: ErrorCode::QueueFull, retry_after: Some(*retry_after), queue: Some(*queue) }
             }
@@ -130,10 +132,14 @@ impl From<&AgentError> for Outcome {
             AgentError::TooMany { .. } => Self::Refused("too_many_sessions"),
             AgentError::Turn(error) => Self::from(error),
             AgentError::Failed(AgentFailure::MaxSteps(_)) => Self::Failed("max_steps"),
-            AgentError::Failed(AgentFailure::CutShort | AgentFailure::Generate(_)) => Self::Failed("cut_short"),
+            AgentError::Failed(AgentFailure::CutShort | AgentFailure::Generate(_)) => {
+                Self::Failed("cut_short")
+            }
             AgentError::Failed(AgentFailure::TurnTooLong(_)) => Self::Failed("turn_too_long"),
             AgentError::Failed(AgentFailure::Internal) => Self::Failed("internal"),
-            AgentError::DeadlineExceeded { .. } | AgentError::TooSlow { .. } => Self::Failed("deadline_exceeded"),
+            AgentError::DeadlineExceeded { .. } | AgentError::TooSlow { .. } => {
+                Self::Failed("deadline_exceeded")
+            }
             AgentError::ServerRemoved => Self::Cancelled("server_removed"),
             AgentError::Draining => Self::Cancelled("draining"),
         }

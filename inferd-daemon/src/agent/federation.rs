@@ -80,7 +80,8 @@ pub(super) struct ToolsOf(pub(super) ServerConnection);
 #[async_trait]
 impl ToolResolver for ToolsOf {
     async fn tools(&self, room: &str) -> Result<ToolRegistry, ToolError> {
-        let tools = self.0.api.tools(room).await.map_err(|error| ToolError::Unavailable(error.to_string()))?;
+        let tools =
+            self.0.api.tools(room).await.map_err(|error| ToolError::Unavailable(error.to_string()))?;
         let of_all = BTreeMap::from([(self.0.server_id.clone(), tools)]);
         Ok(FederatedToolRegistry::merge(of_all).to_tool_registry())
     }

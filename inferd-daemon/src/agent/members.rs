@@ -41,13 +41,8 @@ pub(super) struct Reach {
 
 impl Members {
     pub(super) fn new(upstreams: Upstreams, rooms: Rooms, threads: Threads) -> Self {
-        let members = Self {
-            registry: ServerRegistry::new(),
-            configured: Mutex::default(),
-            upstreams,
-            rooms,
-            threads,
-        };
+        let members =
+            Self { registry: ServerRegistry::new(), configured: Mutex::default(), upstreams, rooms, threads };
         members.add(OWN, None);
         members
     }

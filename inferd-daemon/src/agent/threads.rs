@@ -206,7 +206,8 @@ fn bytes(message: &Message) -> usize {
             })
             .sum(),
     };
-    let calls: usize = content.tool_calls.iter().map(|call| MESSAGE_BYTES + call.function.arguments.len()).sum();
+    let calls: usize =
+        content.tool_calls.iter().map(|call| MESSAGE_BYTES + call.function.arguments.len()).sum();
     MESSAGE_BYTES + content.text_bytes() + images + calls
 }
 

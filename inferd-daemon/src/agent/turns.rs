@@ -91,7 +91,9 @@ impl Stream for Answering {
 /// As much of an error as a session knows; the rest is on the board.
 fn as_generated(error: &AnswerError) -> GenerateError {
     match error {
-        AnswerError::CutShort { error, .. } | AnswerError::Route(RouteError::Lane { error, .. }) => error.clone(),
+        AnswerError::CutShort { error, .. } | AnswerError::Route(RouteError::Lane { error, .. }) => {
+            error.clone()
+        }
         error => GenerateError::Unavailable(error.to_string()),
     }
 }
@@ -175,11 +177,16 @@ struct Noted {
 }
 
 impl Board {
-    /// The next thing to say of where a step stands. Dropping the future loses nothing.
-    pub(super) async fn next(&self) -> (u32, Word) {
+    /// The next thing to say of where this step stands, or one before it: a step that has begun while its reader was behind
+    /// is spoken of when it is reached. Dropping the future loses nothing.
+    pub(super) async fn next(&self, step: u32) -> (u32, Word) {
         poll_fn(|cx| {
+            // Before the look, so that what is noted after it is not missed.
             self.reader.register(cx.waker());
-            self.lock().words.pop_front().map_or(Poll::Pending, Poll::Ready)
+            let mut noted = self.lock();
+            let is_due = noted.words.front().is_some_and(|&(of, _)| of <= step);
+            let due = if is_due { noted.words.pop_front() } else { None };
+            due.map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -225,6 +232,7 @@ impl Board {
         noted.first_token = noted.first_token.or(clock.first_token);
     }
 
+    /// Only the last step can fail.
     fn failed(&self, error: AnswerError) {
         self.lock().error = Some(error);
     }

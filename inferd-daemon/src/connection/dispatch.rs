@@ -139,7 +139,9 @@ impl Dispatch {
         }
         let agents = &self.desk.service.agents;
         let servers = listing::servers(id, &agents.upstreams().catalogue(), agents.rooms());
-        put_whole(&self.desk, &servers.id, &servers, |max| format!("the list exceeds a frame of {max} bytes"));
+        put_whole(&self.desk, &servers.id, &servers, |max| {
+            format!("the list exceeds a frame of {max} bytes")
+        });
     }
 
     fn tools(&self, request: ToolsRequest) {

@@ -129,7 +129,9 @@ fn answer(desk: &Desk, id: &str, tool: String, result: CallResult) {
 /// What the error is on the wire and in the log.
 fn verdict(error: &Ended) -> (ErrorCode, Outcome) {
     match error {
-        Ended::Failed(CallError::Unknown { .. }) => (ErrorCode::InvalidRequest, Outcome::Refused("unknown_tool")),
+        Ended::Failed(CallError::Unknown { .. }) => {
+            (ErrorCode::InvalidRequest, Outcome::Refused("unknown_tool"))
+        }
         // What JSON-RPC calls invalid parameters.
         Ended::Failed(CallError::Refused { code: -32602, .. }) => {
             (ErrorCode::InvalidRequest, Outcome::Failed("invalid_request"))

@@ -207,7 +207,12 @@ fn ending_cancelled(tokens: u32, lane: &str) -> Ending<'_> {
 
 /// The one frame that answers the call `id`; where it is too long to be read, an error that says so with `too_long`, given
 /// the longest there may be.
-pub(super) fn put_whole<T: Serialize>(desk: &Desk, id: &str, frame: &T, too_long: impl FnOnce(usize) -> String) {
+pub(super) fn put_whole<T: Serialize>(
+    desk: &Desk,
+    id: &str,
+    frame: &T,
+    too_long: impl FnOnce(usize) -> String,
+) {
     let max = desk.service.limits.frame_bytes_max;
     desk.outbox.put(|out| {
         let before = out.len();

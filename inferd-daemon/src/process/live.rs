@@ -71,19 +71,20 @@ impl Live {
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
+        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
         let service = Service {
             gate: Admission::with_limits(wanted.gate_limits()),
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
             audit: wanted.audit(around.state.as_ref()),
-            agents: Agents::alone(),
+            agents: Agents::new(upstreams.clone()),
         };
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
+        upstreams.want(wanted.servers());
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
-        upstreams.want(wanted.servers());
         Ok(Self { source, wanted, built, terms, mcp, room, upstreams, around })
     }
 
@@ -181,6 +182,7 @@ impl Live {
         service.gate.reconfigure(wanted.gate_limits());
         service.router.reconfigure(wanted.lanes(&built));
         self.room.resize(wanted.config.limits.connections_max);
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());

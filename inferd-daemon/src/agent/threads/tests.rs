@@ -71,7 +71,10 @@ fn who_holds_the_most_gives_way_first_with_what_is_oldest_of_theirs() {
     for n in 0..8 {
         rig.thread(&format!("large {n}"), "ann", THREAD_BYTES_MAX - MESSAGE_BYTES, 1);
     }
-    assert_eq!(rig.ids(), (1..8).map(|n| format!("large {n}")).chain(["small".to_owned()]).collect::<Vec<_>>());
+    assert_eq!(
+        rig.ids(),
+        (1..8).map(|n| format!("large {n}")).chain(["small".to_owned()]).collect::<Vec<_>>()
+    );
     assert!(rig.kept.weight <= WEIGHT_MAX);
 }
 
