@@ -36,8 +36,27 @@ impl Waiting {
     /// Shows where the request stands.
     pub(crate) fn show(&self, status: &Response) {
         if let Some(message) = words::waiting(status) {
-            self.0.enable_steady_tick(TICK);
-            self.0.set_message(message.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
+            self.say(&message);
+        }
+    }
+
+    /// Shows what is waited for.
+    pub(crate) fn say(&self, message: &str) {
+        self.0.enable_steady_tick(TICK);
+        self.0.set_message(message.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
+    }
+
+    /// Leaves a line on the terminal, if anybody sees it.
+    pub(crate) fn leave(&self, line: &str) {
+        if self.is_seen() {
+            self.0.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    /// Is shown again at the next word of where the request stands.
+    pub(crate) fn again(&self) {
+        if self.0.is_finished() {
+            self.0.reset();
         }
     }
 
