@@ -224,9 +224,10 @@ impl Upstreams {
         let servers = self.lock();
         let listed: HashMap<&str, slot::Standing> =
             servers.iter().map(|(id, server)| (id.as_str(), server.slot.standing())).collect();
+        // The lock on the servers is held, so nobody else puts one in its place meanwhile.
+        let (next, is_news) = self.catalogue().followed_by(&listed);
         self.0.catalogue.send_if_modified(|catalogue| {
-            let (new, is_news) = catalogue.followed_by(&listed);
-            *catalogue = Arc::new(new);
+            *catalogue = Arc::new(next);
             is_news
         });
     }
