@@ -1,4 +1,5 @@
-use inferd_engine::servers::{RuntimeError, Spawn};
+use async_trait::async_trait;
+use inferd_engine::servers::{ApiError, Room, RuntimeError, ServerApi, Spawn, Thread};
 
 use super::*;
 
@@ -66,4 +67,35 @@ async fn a_thread_has_one_session_at_a_time() {
     first.cancel();
     first.result().await;
     assert!(in_thread().await.is_ok());
+}
+
+/// A server that is removed while it opens a thread, which it does all the same.
+struct RemovedMeanwhile(ServerRegistry);
+
+#[async_trait]
+impl ServerApi for RemovedMeanwhile {
+    async fn rooms(&self) -> Result<Vec<Room>, ApiError> {
+        Ok(vec![Room::new("r1")])
+    }
+
+    async fn open_thread(&self, _room_id: &str, _thread_id: Option<&str>) -> Result<Thread, ApiError> {
+        self.0.remove("prod");
+        Ok(Thread { id: "t".to_owned(), messages: Vec::new() })
+    }
+
+    async fn tools(&self, _room_id: &str) -> Result<ToolRegistry, ApiError> {
+        Ok(ToolRegistry::new())
+    }
+}
+
+#[tokio::test]
+async fn a_removal_at_the_last_moment_is_not_missed() {
+    let registry = ServerRegistry::new();
+    let runs = model([ScriptedTurn::say("ok")]);
+    let api = Arc::new(RemovedMeanwhile(registry.clone()));
+    registry.add(ServerConnection::new("prod", api, runs.clone()).unwrap()).unwrap();
+    let runtime = MultiServerRuntime::new(registry, having([]), Limits::default());
+    let refused = runtime.spawn("prod", "r1", "hi").await.map(drop);
+    assert_eq!(refused, Err(RuntimeError::UnknownServer("prod".to_owned())));
+    assert!(runtime.active_sessions().is_empty());
 }
