@@ -30,7 +30,7 @@ use inferd_engine::servers::{
     AgentEvent, AgentFailure, AgentResult, AgentSession, Limits, MultiServerRuntime, RuntimeError, Spawn,
 };
 use inferd_engine::tools::{Report, ToolRegistry};
-use inferd_proto::{Resolved, StopReason, Usage};
+use inferd_proto::{AGENT_STEPS_MAX, Resolved, StopReason, Usage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ use turns::{Board, Turns, Word};
 
 /// What a request that names no server runs on, as its threads say.
 pub(crate) const OWN: &str = crate::config::OWN_SERVER_ID;
+
+/// How many steps a request takes at most that does not say.
+const STEPS: u32 = 10;
 
 /// What happens in an agent turn, in order.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ pub(crate) async fn run(
         room_id: room,
         thread_id: Some(thread.id().to_owned()),
         request: *request,
-        max_steps: asked.max_steps,
+        max_steps: Some(asked.max_steps.unwrap_or(STEPS)),
         runs: Some(Arc::new(turns)),
         tools: Some(tools),
     };
@@ -217,9 +220,10 @@ impl Agents {
     pub(crate) fn new(upstreams: Upstreams) -> Self {
         let (rooms, threads) = (Rooms::default(), Threads::default());
         let members = Members::new(upstreams.clone(), rooms.clone(), threads.clone());
+        let limits = Limits { max_steps: AGENT_STEPS_MAX, ..Limits::default() };
         // Each session brings its own.
         let no_tools = Arc::new(|_room: String| async { Ok(ToolRegistry::new()) });
-        let runtime = MultiServerRuntime::new(members.registry().clone(), no_tools, Limits::default());
+        let runtime = MultiServerRuntime::new(members.registry().clone(), no_tools, limits);
         Self(Arc::new(Inner { runtime, members, rooms, threads, upstreams }))
     }
 

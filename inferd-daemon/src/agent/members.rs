@@ -110,15 +110,14 @@ fn lane(server: &Wanted) -> Option<Arc<Router>> {
     let address = InferdAddress::Tcp(address.clone());
     let config =
         InferdConfig { api_key: server.key.clone(), ..InferdConfig::new(server.config.id.as_str(), address) };
-    let backend: Arc<dyn Backend> = match Inferd::new(config) {
-        Ok(backend) => Arc::new(backend),
-        Err(error) => {
-            tracing::error!(server = server.config.id, %error, "a server cannot generate");
-            return None;
-        }
+    let backend = Inferd::new(config)
+        .inspect_err(|error| tracing::error!(server = server.config.id, %error, "a server cannot generate"));
+    let lane = |backend| {
+        let config = LaneConfig { kind: "inferd", ..LaneConfig::default() };
+        (Arc::new(backend) as Arc<dyn Backend>, config)
     };
-    let config = LaneConfig { kind: "inferd", ..LaneConfig::default() };
-    Some(Arc::new(Router::with_lanes([(backend, config)])))
+    // Without its lane there is none: what is meant for it is not generated elsewhere.
+    Some(Arc::new(Router::with_lanes(backend.ok().map(lane))))
 }
 
 /// What a connection generates by itself: nothing. A step belongs to somebody's account, which the session brings.

@@ -1,10 +1,11 @@
 //! Models and tools of several servers together, by way of the built daemon and the built cli.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use inferd_tests::{Answer, Daemon, Home, LineClient, PATIENCE, Upstream};
+use inferd_tests::{Answer, Daemon, Home, LineClient, PATIENCE, Upstream, free_address};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -234,5 +235,56 @@ async fn fifty_sessions_of_a_client_that_vanishes_leave_no_descriptor_and_no_gen
     let mut client = daemon.connect().await?;
     client.send(&agent("again", &json!({}))).await?;
     model.until(|seen| seen.requests.len() == 51).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn on_another_daemon_its_lanes_generate_and_its_tools_are_called() -> Result<()> {
+    let notes = Notes::new()?;
+    let remote_model = Upstream::start(|_, body| {
+        let tools = body["tools"].as_array().cloned().unwrap_or_default();
+        let note = tools.iter().filter_map(|tool| tool["function"]["name"].as_str());
+        let note = note.filter(|name| name.contains("note")).next_back().unwrap_or_default().to_owned();
+        match body["messages"].as_array().and_then(|all| all.last()) {
+            Some(last) if last["role"] == "tool" => Answer::tokens(&["noted"]),
+            _ => Answer::calls(&[(&note, r#"{"n":1}"#)]),
+        }
+    })
+    .await?;
+    let own_model = Upstream::always(Answer::Silence).await?;
+    let (there, here) = (free_address()?, free_address()?);
+    let back = format!("[[servers]]\nid = \"back\"\ninferd = \"tcp://{here}\"\n");
+    let listen = format!("[listen]\ntcp = \"{there}\"\napi_key_env = \"KEY\"\n");
+    let remote = [listen, remote_model.backend("far"), notes.table("a")?, back].concat();
+    let remote = Daemon::start_in(&Arc::new(Home::new(&remote)?.env("KEY", "k"))).await?;
+
+    let server =
+        format!("[[servers]]\nid = \"gpu-box\"\ninferd = \"tcp://{there}\"\napi_key_env = \"KEY\"\n");
+    let own = [format!("[listen]\ntcp = \"{here}\"\n"), own_model.backend("near"), server].concat();
+    let own = Daemon::start_in(&Arc::new(Home::new(&own)?.env("KEY", "k"))).await?;
+    own.until(|now| now["servers"][0]["tools"] == 3).await?;
+
+    let mut client = own.connect().await?;
+    let done = client.terminal(&agent("r", &json!({"server": "gpu-box"}))).await?;
+    assert_eq!((&done["content"], &done["backend"]), (&json!("noted"), &json!("gpu-box")), "{done}");
+    assert_eq!(notes.calls("a"), [r#"note {"n":1}"#]);
+    assert_eq!((remote_model.seen().requests.len(), own_model.seen().requests.len()), (2, 0));
+    client.send(&json!({"type": "call", "id": "c", "tool": "gpu-box::a::hang"})).await?;
+    let begun = Instant::now();
+    while notes.calls("a").len() < 2 {
+        ensure!(begun.elapsed() < PATIENCE, "the call did not arrive");
+        sleep(LOOK_EVERY).await;
+    }
+    client.send(&json!({"type": "cancel", "id": "c"})).await?;
+    assert_eq!(client.frame_of("done").await?["stop_reason"], "cancelled");
+
+    // Two daemons that know each other list each other's own tools, and no more.
+    remote.until(|now| now["servers"].as_array().is_some_and(|all| all.len() == 2)).await?;
+    client.send(&json!({"type": "tools", "id": "t"})).await?;
+    let listed = client.frame_of("tools").await?;
+    let names: Vec<_> =
+        listed["tools"].as_array().into_iter().flatten().map(|tool| tool["name"].clone()).collect();
+    assert_eq!(json!(names), json!(["gpu-box::a::hang", "gpu-box::a::meet", "gpu-box::a::note"]));
+    own.quiet().await?;
     Ok(())
 }
