@@ -32,11 +32,12 @@ pub(super) fn spelling(server: &str, own: &str) -> String {
         return format!("{server}__{own}");
     }
     let digest = Sha256::digest(canonical(server, own));
-    let hash: String = digest[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest[..HASH_BYTES].iter().fold(0_u64, |hash, &byte| hash << 8 | u64::from(byte));
     let mut name: String =
         format!("{server}__{own}").chars().map(|c| if is_valid(c) { c } else { '_' }).collect();
-    name.truncate(SPELLING_BYTES_MAX - 1 - hash.len());
-    format!("{name}_{hash}")
+    let digits = HASH_BYTES * 2;
+    name.truncate(SPELLING_BYTES_MAX - 1 - digits);
+    format!("{name}_{hash:0digits$x}")
 }
 
 /// The URI of a server's resource, or of a template of such.

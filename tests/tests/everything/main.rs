@@ -55,7 +55,7 @@ fn upstreams(port: u16, dead: u16) -> Result<Upstreams> {
          [[servers]]\nid = \"web\"\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
          [[servers]]\nid = \"dead\"\nurl = \"http://127.0.0.1:{dead}/mcp\"\n"
     );
-    let upstreams = Upstreams::new(Patience::default(), CancellationToken::new());
+    let upstreams = Upstreams::new(Patience::default(), &CancellationToken::new());
     upstreams.want(Config::parse(&text)?.servers.into_iter().map(|config| Wanted { config, key: None }));
     Ok(upstreams)
 }
@@ -70,7 +70,10 @@ fn is(catalogue: &Catalogue, server: &str, state: State) -> bool {
 }
 
 fn object(value: Value) -> Option<Map<String, Value>> {
-    value.as_object().cloned()
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 #[tokio::test]
