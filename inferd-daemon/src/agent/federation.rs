@@ -4,14 +4,14 @@
 //! - A tool is called by its full name, once a call; dropping a call cancels it on its server.
 //! - Only tools that can be called now are offered: a server that is away has none, and says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use inferd_engine::servers::{ApiError, Room, ServerApi, ServerConnection, Thread, ThreadKey};
 use inferd_engine::tools::{
     ClientTool, FederatedToolRegistry, Report, ToolError, ToolExecutor, ToolInvocation, ToolOutput,
-    ToolRegistry, ToolResolver,
+    ToolRegistry, ToolResolver, portable_name,
 };
 use inferd_proto::{Block, Body, Message};
 use serde_json::Value;
@@ -84,6 +84,25 @@ impl ToolResolver for ToolsOf {
             self.0.api.tools(room).await.map_err(|error| ToolError::Unavailable(error.to_string()))?;
         let of_all = BTreeMap::from([(self.0.server_id.clone(), tools)]);
         Ok(FederatedToolRegistry::merge(of_all).to_tool_registry())
+    }
+}
+
+/// The tools of another resolver, without those that a model could not tell from one before them: a server names its tools
+/// as it likes, and one name too many is not to cost a turn all the others.
+pub(super) struct ToldApart(pub(super) Arc<dyn ToolResolver>);
+
+#[async_trait]
+impl ToolResolver for ToldApart {
+    async fn tools(&self, room: &str) -> Result<ToolRegistry, ToolError> {
+        let tools = self.0.tools(room).await?;
+        let mut names = HashSet::with_capacity(tools.len());
+        Ok(tools.filtered(|tool| {
+            let is_first = names.insert(portable_name(tool));
+            if !is_first {
+                tracing::warn!(tool, "a tool is left out: a model could not tell it from another");
+            }
+            is_first
+        }))
     }
 }
 

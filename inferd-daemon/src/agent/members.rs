@@ -17,7 +17,7 @@ use inferd_proto::Resolved;
 
 use super::OWN;
 use super::error::AgentError;
-use super::federation::{Federated, ToolsOf};
+use super::federation::{Federated, ToldApart, ToolsOf};
 use super::rooms::Rooms;
 use super::threads::Threads;
 use crate::config::Reach as ServerReach;
@@ -93,7 +93,7 @@ impl Members {
         };
         let configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
         let lanes = configured.get(server).and_then(|member| member.lanes.clone());
-        Ok(Reach { lanes, tools })
+        Ok(Reach { lanes, tools: Arc::new(ToldApart(tools)) })
     }
 
     fn add(&self, id: &str, upstream: Option<(String, Upstreams)>) {
