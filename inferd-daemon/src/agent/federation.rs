@@ -164,20 +164,27 @@ fn readable(result: CallResult) -> ToolOutput {
     ToolOutput { body, is_error }
 }
 
-fn block(content: Value) -> Block {
-    let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
-    let text = match text("type") {
-        "text" => text("text").to_owned(),
-        "image" if text("mimeType").starts_with("image/") => {
-            return Block::Image { mime: text("mimeType").to_owned(), data: text("data").to_owned() };
+fn block(mut content: Value) -> Block {
+    let mut take = |at: &str| match content.pointer_mut(at).map(Value::take) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let text = match take("/type").as_str() {
+        "text" => take("/text"),
+        "image" => {
+            let mime = take("/mimeType");
+            if mime.starts_with("image/") {
+                return Block::Image { mime, data: take("/data") };
+            }
+            format!("[an image of type {mime} is not shown]")
         }
-        "audio" => format!("[audio, {}, is not shown]", text("mimeType")),
-        "resource_link" => format!("[resource {} at {}]", text("name"), text("uri")),
-        "resource" => match content.pointer("/resource/text").and_then(Value::as_str) {
-            Some(text) => text.to_owned(),
-            None => "[a binary resource is not shown]".to_owned(),
+        "audio" => format!("[audio of type {} is not shown]", take("/mimeType")),
+        "resource_link" => format!("[resource {} at {}]", take("/name"), take("/uri")),
+        "resource" => match take("/resource/text") {
+            text if !text.is_empty() => text,
+            _ => "[a binary resource is not shown]".to_owned(),
         },
-        _ => content.to_string(),
+        other => format!("[what is of type {other:?} is not shown]"),
     };
     Block::Text { text }
 }
@@ -207,17 +214,17 @@ mod tests {
             { "type": "resource", "resource": { "uri": "file:///m", "text": "milk" } },
             { "type": "resource", "resource": { "uri": "file:///b", "blob": "AA==" } },
             { "type": "image", "mimeType": "text/html", "data": "<" },
+            3,
         ]);
         let Body::Text(words) = read(others, None) else { panic!("only words") };
-        assert_eq!(
-            words.lines().take(4).collect::<Vec<_>>(),
-            [
-                "[audio, audio/wav, is not shown]",
-                "[resource notes at file:///n]",
-                "milk",
-                "[a binary resource is not shown]"
-            ]
-        );
+        insta::assert_snapshot!(words, @r#"
+        [audio of type audio/wav is not shown]
+        [resource notes at file:///n]
+        milk
+        [a binary resource is not shown]
+        [an image of type text/html is not shown]
+        [what is of type "" is not shown]
+        "#);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Dispatch {
                 Ok(())
             }),
             Ok(ClientFrame::Tools(ToolsRequest { id, server })) => {
-                self.list(id, |desk, id| listing::put_tools(desk, id, server))
+                self.list(id, |desk, id| listing::put_tools(desk, id, server));
             }
             Ok(ClientFrame::Call(request)) => self.call_tool(request, received),
             Err(Rejected { id, error }) => self.invalid(&id, &error),
