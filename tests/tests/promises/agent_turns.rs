@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use inferd_tests::{Answer, Daemon, Home, LineClient, PATIENCE, Upstream, free_address};
+use inferd_tests::{Answer, Daemon, Gate, Home, LineClient, PATIENCE, Upstream, free_address};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -170,6 +170,42 @@ async fn of_several_servers_the_first_success_is_the_answer_and_the_others_are_c
     let seen = model.until(|seen| seen.open == 0).await?;
     assert_eq!((seen.requests.len(), seen.abandoned.len()), (2, 1), "the other's connection was closed");
     daemon.quiet().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reload_brings_and_takes_servers_and_rooms_and_leaves_the_turns_that_have_nothing_to_do_with_it()
+-> Result<()> {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let model = Upstream::start(move |n, _| match n {
+        0 => Answer::held(&["slow "], &held, &["answer"]),
+        _ => Answer::tokens(&["quick"]),
+    })
+    .await?;
+    let notes = Notes::new()?;
+    let daemon = daemon(&model, &notes, "").await?;
+    let mut slow = daemon.connect().await?;
+    slow.send(&agent("slow", &json!({"server": "a"}))).await?;
+    slow.frame_of("token").await?;
+
+    let mut client = daemon.connect().await?;
+    let refused = client.terminal(&agent("r", &json!({"room": "r1"}))).await?;
+    assert_eq!(refused["message"], "agent.room: there is no room \"r1\"");
+    let room = "[[rooms]]\nid = \"r1\"\nsystem = \"be terse\"\ntools = [\"*::note\"]\n";
+    daemon.home().configure(&[room, &model.backend("m"), &notes.table("a")?].concat())?;
+    let reloaded = daemon.reload().await?;
+    assert_eq!(reloaded["settings"], json!(["[[rooms]] r1", "[[servers]] b"]));
+    let done = client.terminal(&agent("r", &json!({"room": "r1"}))).await?;
+    assert_eq!(done["content"], "quick", "{done}");
+    let asked = model.seen().requests.pop().context("it was asked")?;
+    assert_eq!(asked["messages"][0]["content"], "be terse");
+    assert_eq!(asked["tools"].as_array().map(Vec::len), Some(1), "{}", asked["tools"]);
+    let refused = client.terminal(&agent("r", &json!({"server": "b"}))).await?;
+    assert_eq!(refused["message"], "agent.server: there is no server \"b\"");
+
+    gate.open();
+    assert_eq!(slow.frame_of("done").await?["content"], "slow answer");
     Ok(())
 }
 
