@@ -10,6 +10,7 @@ mod daemon;
 mod home;
 mod http;
 mod line;
+mod post;
 mod stamp;
 mod upstream;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use daemon::Daemon;
 pub use home::{Home, free_address};
 pub use line::{LineClient, request};
+pub use post::{McpClient, Reply};
 pub use rustix::process::Signal;
 pub use stamp::{http_date, log_time};
 pub use upstream::{Answer, Ending, Gate, Seen, Upstream, Visit};

@@ -13,6 +13,7 @@ mod process;
 mod published;
 mod race;
 mod report;
+mod stalled;
 mod upstream;
 mod work;
 
@@ -66,7 +67,7 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     for name in &arguments.works {
-        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME]).collect();
+        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME, stalled::NAME]).collect();
         ensure!(known.contains(&name.as_str()), "no work {name:?}; there are {}", known.join(", "));
     }
     let chosen =
@@ -86,6 +87,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     if chosen(idle::NAME) {
         report::idle(&idle::run(&course)?);
+    }
+    if chosen(stalled::NAME) {
+        report::stalled(&stalled::run(&course)?);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::contestants::Contestant::{self, LiteLlm, Ours, Published, Straight};
 use crate::idle::Bytes;
 use crate::litellm;
 use crate::race::{Figure, Finish};
+use crate::stalled::Pings;
 use crate::work::{Counts, Work};
 
 /// The contestants' columns; how ours compares with the published one comes after the second.
@@ -42,6 +43,17 @@ pub fn row(work: &Work, finish: &Finish) {
 pub fn idle(bytes: &Bytes) {
     let (published, ours) = (bytes.published / 1024.0, bytes.ours / 1024.0);
     println!("| an idle connection | KiB | {published:.1} | {ours:.1} | {:.2} | | |", ours / published);
+}
+
+/// Ours alone: 0.2.0 has no such streams.
+pub fn stalled(pings: &Pings) {
+    let Pings { nobody, reading, stalled } = pings;
+    let title = "a ping beside a busy MCP session";
+    for (who, took) in [("nobody reads", nobody), ("somebody reads", reading), ("somebody stalls", stalled)] {
+        let change = (took[0] / nobody[0] - 1.0) * 100.0;
+        let took = join(*took, whole);
+        println!("| {title} | p50 / p99, µs, where {who} its stream | | {took} ({change:+.1} %) | | | |");
+    }
 }
 
 /// One line of the table; what nobody has is left out.

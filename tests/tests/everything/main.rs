@@ -20,11 +20,10 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// The node and the script of the server.
 fn server() -> Result<[String; 2]> {
-    let dir = std::env::var("INFERD_TEST_EVERYTHING")
-        .context("INFERD_TEST_EVERYTHING is not set: run tests/run")?;
-    let node = format!("{dir}/node_modules/.bin/node");
-    let node = if std::path::Path::new(&node).exists() { node } else { "node".to_owned() };
-    Ok([node, format!("{dir}/node_modules/@modelcontextprotocol/server-everything/dist/index.js")])
+    let modules = std::env::var("INFERD_TEST_NODE_MODULES")
+        .context("INFERD_TEST_NODE_MODULES is not set: run tests/run")?;
+    let script = format!("{modules}/@modelcontextprotocol/server-everything/dist/index.js");
+    Ok([format!("{modules}/.bin/node"), script])
 }
 
 /// Serves over HTTP on `port`.

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::agent::Agents;
 use crate::audit::Audit;
+use crate::mcp::{own_menu, tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -15,6 +16,7 @@ use crate::service::{ConnectionLimits, Service, Stop};
 
 mod calling;
 mod cancelling;
+mod changing;
 mod looking;
 mod refusing;
 mod showing;
@@ -24,6 +26,7 @@ mod stopping;
 struct Rig {
     terms: watch::Sender<Terms>,
     desk: Arc<Desk>,
+    menu: Menu,
     calls: TaskTracker,
 }
 
@@ -49,8 +52,9 @@ impl Rig {
             identity: crate::lifecycle::Identity::default(),
         });
         let calls = TaskTracker::new();
-        let desk = Desk::new(terms.subscribe(), Tools::own(), calls.clone(), Instant::now());
-        Self { terms, desk, calls }
+        let menu = own_menu();
+        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now());
+        Self { terms, desk, menu, calls }
     }
 
     fn service(&self) -> Arc<Service> {
