@@ -279,8 +279,8 @@ async fn on_another_daemon_its_lanes_generate_and_its_tools_are_called() -> Resu
     let notes = Notes::new()?;
     let remote_model = Upstream::start(|_, body| {
         let tools = body["tools"].as_array().cloned().unwrap_or_default();
-        let note = tools.iter().filter_map(|tool| tool["function"]["name"].as_str());
-        let note = note.filter(|name| name.contains("note")).next_back().unwrap_or_default().to_owned();
+        let mut names = tools.iter().filter_map(|tool| tool["function"]["name"].as_str());
+        let note = names.rfind(|name| name.contains("note")).unwrap_or_default().to_owned();
         match body["messages"].as_array().and_then(|all| all.last()) {
             Some(last) if last["role"] == "tool" => Answer::tokens(&["noted"]),
             _ => Answer::calls(&[(&note, r#"{"n":1}"#)]),
