@@ -12,6 +12,7 @@
 
 mod handler;
 mod http;
+pub(crate) mod lend;
 mod manager;
 mod menu;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tools;
 
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
+pub(crate) use lend::{Lending, Pool};
 pub use manager::Hangup;
 pub(crate) use menu::Menu;
 pub use serve::serve;

@@ -12,6 +12,7 @@ mod embed;
 mod failure;
 mod fields;
 mod generate;
+mod lend;
 mod look;
 mod racing;
 
@@ -44,7 +45,7 @@ impl Offered {
 
 /// The daemon's own, in the order they are listed.
 pub(crate) fn own() -> Vec<Offered> {
-    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()]
+    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status(), lend::tool()]
 }
 
 /// A tool of the daemon's own, as it is listed.

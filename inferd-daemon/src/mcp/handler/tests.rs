@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::agent::Agents;
 use crate::audit::Audit;
-use crate::mcp::{own_menu, tools};
+use crate::mcp::{Pool, own_menu, tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -53,7 +53,7 @@ impl Rig {
         });
         let calls = TaskTracker::new();
         let menu = own_menu();
-        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now());
+        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now(), lending());
         Self { terms, desk, menu, calls }
     }
 
@@ -95,6 +95,11 @@ impl Rig {
         session.notify("notifications/initialized", json!({})).await;
         session
     }
+}
+
+/// Clients may lend their models, though nobody asks for one.
+fn lending() -> Lending {
+    Lending::new(Pool::default(), watch::Sender::new(true).subscribe())
 }
 
 /// What a client has.
