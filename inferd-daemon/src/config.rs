@@ -32,9 +32,9 @@ pub use engine::{
 };
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
-pub use rooms::{RoomConfig, ToolPattern};
+pub use rooms::RoomConfig;
 pub(crate) use section::line_of;
-pub use servers::{Reach, ServerConfig};
+pub use servers::{OWN_SERVER_ID, Reach, ServerConfig};
 pub use source::Source;
 
 use crate::lifecycle::Identity;

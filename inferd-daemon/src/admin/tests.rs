@@ -5,6 +5,7 @@ use inferd_proto::AdminStatus;
 use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
@@ -31,6 +32,7 @@ impl Desk {
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
             audit: Audit::off(),
+            agents: Agents::alone(),
         };
         let sockets = Sockets {
             local: "/run/inferd.sock".into(),

@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::reloader::ReloadError;
 use super::wanted::Wanted;
 use crate::admin::Hub;
+use crate::agent::Agents;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
@@ -79,18 +80,20 @@ impl Live {
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
+        let upstreams = Upstreams::new(Patience::default(), &around.stopping);
         let service = Service {
             gate: Admission::with_limits(wanted.gate_limits()),
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
             audit: wanted.audit(around.state.as_ref()),
+            agents: Agents::new(upstreams.clone()),
         };
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
+        upstreams.want(wanted.servers());
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        let upstreams = Upstreams::new(Patience::default(), &around.stopping);
-        upstreams.want(wanted.servers());
         let implied = watch::Sender::new(implied(&wanted, &pool)?);
         let standalone = watch::Sender::new(wanted.config.mcp.standalone);
         Ok(Self { source, wanted, built, pool, implied, standalone, terms, mcp, room, upstreams, around })
@@ -217,6 +220,7 @@ impl Live {
         service.gate.reconfigure(wanted.gate_limits());
         service.router.reconfigure(wanted.lanes(&built));
         self.room.resize(wanted.config.limits.connections_max);
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());

@@ -19,14 +19,14 @@ use crate::config::Config;
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Upstream servers that are played, each by whoever takes its part.
-pub(super) struct Stage {
-    pub(super) upstreams: Upstreams,
+pub(crate) struct Stage {
+    pub(crate) upstreams: Upstreams,
     parts: Arc<Mutex<HashMap<String, mpsc::Receiver<Actor>>>>,
 }
 
 /// Somebody who plays a server, from a connection to its end.
-pub(super) struct Actor {
-    pub(super) from: BufReader<ReadHalf<DuplexStream>>,
+pub(crate) struct Actor {
+    pub(crate) from: BufReader<ReadHalf<DuplexStream>>,
     to: WriteHalf<DuplexStream>,
 }
 
@@ -48,13 +48,13 @@ impl Connect for Curtain {
 
 impl Stage {
     /// Servers of these ids, each connected to at once.
-    pub(super) fn of(servers: &[&str]) -> Self {
+    pub(crate) fn of(servers: &[&str]) -> Self {
         let stage = Self::empty();
         stage.upstreams.want(servers.iter().map(|id| wanted(id, "x")));
         stage
     }
 
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let parts: Arc<Mutex<HashMap<String, mpsc::Receiver<Actor>>>> = Arc::default();
         let cast = Arc::clone(&parts);
         let connectors = move |wanted: Wanted, _| {
@@ -68,7 +68,7 @@ impl Stage {
     }
 
     /// Waits until `server` is connected to.
-    pub(super) async fn enter(&self, server: &str) -> Actor {
+    pub(crate) async fn enter(&self, server: &str) -> Actor {
         let mut called = self.parts.lock().unwrap().remove(server).expect("it is wanted");
         let actor = timeout(LONG, called.recv()).await.expect("it is connected to").expect("it is wanted");
         self.parts.lock().unwrap().insert(server.to_owned(), called);
@@ -76,12 +76,12 @@ impl Stage {
     }
 
     /// Nobody will play `server` again.
-    pub(super) fn dismiss(&self, server: &str) {
+    pub(crate) fn dismiss(&self, server: &str) {
         self.parts.lock().unwrap().remove(server).expect("it is wanted");
     }
 
     /// Waits until `server` can be called.
-    pub(super) async fn ready(&self, server: &str) {
+    pub(crate) async fn ready(&self, server: &str) {
         let mut changes = self.upstreams.changes();
         let is_ready = changes.wait_for(|catalogue| {
             let server = catalogue.server(server);
@@ -91,7 +91,7 @@ impl Stage {
     }
 
     /// Plays `server` up to where it can be called.
-    pub(super) async fn play(&self, server: &str, tools: Value) -> Actor {
+    pub(crate) async fn play(&self, server: &str, tools: Value) -> Actor {
         let mut actor = self.enter(server).await;
         actor.greets().await;
         actor.lists(tools).await;
@@ -102,7 +102,7 @@ impl Stage {
 
 impl Actor {
     /// The next message.
-    pub(super) async fn hears(&mut self) -> Value {
+    pub(crate) async fn hears(&mut self) -> Value {
         let mut line = String::new();
         let read = timeout(LONG, self.from.read_line(&mut line)).await.expect("something is said");
         assert_ne!(read.unwrap(), 0, "the connection has ended");
@@ -110,25 +110,25 @@ impl Actor {
     }
 
     /// The next message, which is this request.
-    pub(super) async fn is_asked(&mut self, method: &str) -> Value {
+    pub(crate) async fn is_asked(&mut self, method: &str) -> Value {
         let message = self.hears().await;
         assert_eq!(message["method"], method, "{message}");
         message
     }
 
-    pub(super) async fn says(&mut self, message: Value) {
+    pub(crate) async fn says(&mut self, message: Value) {
         self.to.write_all(format!("{message}\n").as_bytes()).await.unwrap();
     }
 
-    pub(super) async fn says_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn says_bytes(&mut self, bytes: &[u8]) {
         self.to.write_all(bytes).await.unwrap();
     }
 
-    pub(super) async fn answers(&mut self, request: &Value, result: Value) {
+    pub(crate) async fn answers(&mut self, request: &Value, result: Value) {
         self.says(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).await;
     }
 
-    pub(super) async fn greets(&mut self) {
+    pub(crate) async fn greets(&mut self) {
         let hello = self.is_asked("initialize").await;
         let result = json!({"protocolVersion": hello["params"]["protocolVersion"], "serverInfo": {"name": "played",
             "version": "1"}, "capabilities": {"tools": {"listChanged": true}}});
@@ -137,7 +137,7 @@ impl Actor {
     }
 
     /// Answers one listing.
-    pub(super) async fn lists(&mut self, tools: Value) {
+    pub(crate) async fn lists(&mut self, tools: Value) {
         let ping = self.is_asked("ping").await;
         self.answers(&ping, json!({})).await;
         let list = self.is_asked("tools/list").await;
@@ -146,11 +146,11 @@ impl Actor {
 }
 
 /// Tools of these names.
-pub(super) fn tools(names: &[&str]) -> Value {
+pub(crate) fn tools(names: &[&str]) -> Value {
     names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect()
 }
 
-pub(super) fn wanted(id: &str, program: &str) -> Wanted {
+pub(crate) fn wanted(id: &str, program: &str) -> Wanted {
     let text = format!("[[servers]]\nid = \"{id}\"\ncommand = [\"{program}\"]");
     Wanted { config: Config::parse(&text).unwrap().servers.remove(0), key: None }
 }

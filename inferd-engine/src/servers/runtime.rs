@@ -197,7 +197,8 @@ impl AgentRuntime {
         };
         let api = &self.server.connection.api;
         let room = api.room(&spawn.room_id).await.map_err(refused)?;
-        let tools = self.tool_resolver.tools(&spawn.room_id).await.map_err(no_tools)?;
+        let resolver = spawn.tools.as_ref().unwrap_or(&self.tool_resolver);
+        let tools = resolver.tools(&spawn.room_id).await.map_err(no_tools)?;
         let offer = Offer::new(tools.filtered(|tool| room.allows(tool))).map_err(no_tools)?;
         let thread = api.open_thread(&spawn.room_id, spawn.thread_id.as_deref()).await.map_err(refused)?;
         Ok(Prepared { room, thread, offer })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use inferd_proto::{Message, Resolved, Role};
 
 use super::api::RunStream;
+use crate::tools::ToolResolver;
 
 /// See the module.
 #[derive(Clone)]
@@ -22,13 +23,15 @@ pub struct Spawn {
     /// Takes the turns, in place of the connection's own: a door puts the account of who asks in here, and learns by it
     /// where each turn stands.
     pub runs: Option<Arc<dyn RunStream>>,
+    /// Has the tools, in place of the runtime's resolver: a door knows how far what it was asked reaches.
+    pub tools: Option<Arc<dyn ToolResolver>>,
 }
 
 impl Spawn {
     /// Asks `request` in a new thread of `room_id`.
     #[must_use]
     pub fn new(room_id: impl Into<String>, request: Resolved) -> Self {
-        Self { room_id: room_id.into(), thread_id: None, request, max_steps: None, runs: None }
+        Self { room_id: room_id.into(), thread_id: None, request, max_steps: None, runs: None, tools: None }
     }
 
     /// The user says `prompt` in a new thread of `room_id`.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::lifecycle::{Identity, Terms};
 use crate::mcp::handler::{Desk, Handler};
@@ -50,6 +51,7 @@ impl Booth {
             limits: ConnectionLimits::default(),
             stop: stop.clone(),
             audit: Audit::off(),
+            agents: Agents::alone(),
         });
         let terms = Terms { service, keys: None, identity: Identity::default() };
         let desk = Desk::new(
