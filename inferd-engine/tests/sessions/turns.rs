@@ -177,7 +177,7 @@ async fn a_session_without_its_room_or_its_tools_does_not_begin() {
     let server_id = runtime.server_id().clone();
     let refused = runtime.spawn("nope", "hi").await.map(drop);
     assert_eq!(refused, Err(RuntimeError::Api { server_id, error }));
-    let colliding = super::runtime(runs, having([echo("a_::b"), echo("a::_b")]), Limits::default());
+    let colliding = super::runtime(runs, having([echo("a__b"), echo("a::b")]), Limits::default());
     let refused = colliding.spawn("r1", "hi").await.map(drop);
     assert!(
         matches!(refused, Err(RuntimeError::Tools { error: ToolError::Collision { .. }, .. })),
