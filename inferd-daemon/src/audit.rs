@@ -10,30 +10,46 @@
 mod caller;
 mod entry;
 mod log;
+mod name;
 mod row;
 mod table;
+mod wall;
 mod witness;
 
 pub use caller::{Caller, Door};
 pub(crate) use entry::{Asked, Entry, millis_since_1970};
 pub use log::{Logged, Query, read};
+pub use name::Name;
 pub use row::{Kind, Outcome, Row};
 pub(crate) use table::{prune, write};
 pub(crate) use witness::Witness;
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
 use crate::state::State;
+use wall::Wall;
 
 /// Where rows go, if anywhere. Copies are handles on the same state.
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
-    state: Option<State>,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    state: State,
+    wall: Arc<Wall>,
 }
 
 impl Audit {
     /// Rows are kept in `state`.
     #[must_use]
     pub fn new(state: State) -> Self {
-        Self { state: Some(state) }
+        let wall = Arc::new(Wall::new(Instant::now()));
+        Self { kept: Some(Kept { state, wall }) }
     }
 
     /// Rows are kept nowhere.
@@ -42,16 +58,15 @@ impl Audit {
         Self::default()
     }
 
-    /// Whether rows are kept at all.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.state.is_some()
+    /// When a call came, for its row, in milliseconds since 1970. `None`: no rows are kept.
+    pub(crate) fn at_ms(&self, received: Instant) -> Option<i64> {
+        self.kept.as_ref().map(|kept| kept.wall.at_ms(received, SystemTime::now))
     }
 
     /// Keeps a row. Never waits.
     pub fn note(&self, row: Row) {
-        if let Some(state) = &self.state {
-            state.note(row);
+        if let Some(kept) = &self.kept {
+            kept.state.note(row);
         }
     }
 }

@@ -13,6 +13,7 @@
 mod handler;
 mod http;
 mod manager;
+mod menu;
 #[cfg(test)]
 mod scripted;
 mod serve;
@@ -22,8 +23,17 @@ mod tools;
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
 pub use manager::Hangup;
+pub(crate) use menu::Menu;
 pub use serve::serve;
 pub use session::{Principal, SessionStore};
-pub(crate) use tools::Tools;
 
 pub use crate::service::Stop;
+
+/// What the daemon itself offers to MCP clients.
+pub(crate) fn own_menu() -> Menu {
+    Menu::new(menu::Supplied {
+        tools: tools::own(),
+        resources: handler::resources::own(),
+        prompts: Vec::new(),
+    })
+}

@@ -42,6 +42,9 @@ const JOBS_MAX: usize = 1024;
 /// Rows that wait for the thread; what comes beyond is lost.
 const ROWS_MAX: usize = 16 * 1024;
 
+/// So many rows are a batch, however short the time they came in.
+const BATCH_ROWS: usize = ROWS_MAX / 4;
+
 /// The database is never larger, in pages of 4 KiB: 4 GiB.
 const PAGES_MAX: u32 = 1 << 20;
 
@@ -98,9 +101,9 @@ struct Tray {
 }
 
 impl Tray {
-    /// Takes everything out.
-    fn take(&self) -> Vec<Row> {
-        std::mem::take(&mut *self.rows())
+    /// Takes everything out, and leaves `rows`, which is empty, in its place.
+    fn exchange(&self, rows: Vec<Row>) -> Vec<Row> {
+        std::mem::replace(&mut *self.rows(), rows)
     }
 
     /// Rows are pushed and taken whole, so a poisoned lock is as good as any.
@@ -147,11 +150,14 @@ impl State {
             return;
         }
         rows.push(row);
-        // Only the first row of a batch wakes the thread. If its queue is full it is awake.
-        let first = rows.len() == 1;
+        let waiting = rows.len();
         drop(rows);
-        if first {
+        // Only the first row of a batch wakes the thread. If its queue is full it is awake.
+        if waiting == 1 {
             jobs.try_send(Job::Rows).ok();
+        }
+        if waiting == BATCH_ROWS {
+            self.hurry();
         }
     }
 

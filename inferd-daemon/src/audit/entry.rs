@@ -10,7 +10,7 @@ use inferd_proto::{EmbedRequest, Resolved, Usage};
 use tokio::time::Instant;
 
 use super::row::rounded;
-use super::{Caller, Kind, Outcome, Row};
+use super::{Caller, Kind, Name, Outcome, Row};
 use crate::answer::Clock;
 use crate::service::Service;
 
@@ -24,7 +24,8 @@ const LEFT: &str = "client_left";
 #[derive(Debug)]
 #[must_use = "dropping it says that the client left"]
 pub(crate) struct Entry {
-    open: Option<Box<Open>>,
+    /// In place: a call whose row is to be kept allocates nothing for it.
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -66,12 +67,10 @@ impl Entry {
         received: Instant,
         asked: impl FnOnce() -> Asked<'a>,
     ) -> Self {
-        if !service.audit.is_on() {
-            return Self { open: None };
-        }
+        let Some(at_ms) = service.audit.at_ms(received) else { return Self { open: None } };
         let Asked { kind, model, bytes } = asked();
         let row = Row {
-            at_ms: millis_since_1970(SystemTime::now()),
+            at_ms,
             caller: caller.clone(),
             kind,
             lane: None,
@@ -85,15 +84,14 @@ impl Entry {
             request_bytes: rounded(bytes),
             answer_bytes: 0,
         };
-        let open = Open { service: Arc::clone(service), received, row, answer_bytes: 0 };
-        Self { open: Some(Box::new(open)) }
+        Self { open: Some(Open { service: Arc::clone(service), received, row, answer_bytes: 0 }) }
     }
 
     /// A lane has it.
     pub(crate) fn runs(&mut self, lane: &str) {
         let Some(open) = &mut self.open else { return };
         open.row.queue_ms.get_or_insert_with(|| millis(open.received.elapsed()));
-        lane.clone_into(open.row.lane.get_or_insert_default());
+        open.row.lane = Some(lane.into());
     }
 
     /// A piece of the answer came.
@@ -123,7 +121,7 @@ impl Entry {
     /// Its vectors are there.
     pub(crate) fn embedded(&mut self, embedded: &Embedded, lane: &str) {
         let Some(open) = &mut self.open else { return };
-        open.row.lane = Some(lane.to_owned());
+        open.row.lane = Some(lane.into());
         open.answer_bytes = embedded.embeddings.iter().map(|vector| size_of_val(&**vector)).sum();
         let usage = Usage { prompt_tokens: embedded.usage.prompt_tokens, completion_tokens: 0 };
         self.served(usage, Some(&embedded.model), None);
@@ -140,7 +138,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { service, received, mut row, answer_bytes } = *open;
+            let Open { service, received, mut row, answer_bytes } = open;
             if row.outcome == Outcome::Cancelled(LEFT) && service.stop.is_said() {
                 row.outcome = Outcome::Cancelled("draining");
             }
@@ -152,8 +150,9 @@ impl Drop for Entry {
 }
 
 /// As much of a name as is kept: a client may name anything.
-fn cut(name: &str) -> String {
-    name.chars().take(NAME_CHARS_MAX).collect()
+fn cut(name: &str) -> Name {
+    let end = name.char_indices().nth(NAME_CHARS_MAX).map_or(name.len(), |(at, _)| at);
+    name[..end].into()
 }
 
 fn millis(span: Duration) -> u32 {

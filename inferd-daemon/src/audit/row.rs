@@ -6,6 +6,7 @@ use crate::router::RouteError;
 use inferd_engine::GenerateError;
 
 use super::caller::Caller;
+use super::name::Name;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,9 +104,9 @@ pub struct Row {
     /// For what.
     pub kind: Kind,
     /// The lane that had it last, if any had.
-    pub lane: Option<String>,
+    pub lane: Option<Name>,
     /// The model it named, else the one that answered.
-    pub model: Option<String>,
+    pub model: Option<Name>,
     /// What came of it.
     pub outcome: Outcome,
     /// Until it had its lane.

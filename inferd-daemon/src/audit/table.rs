@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, ToSql};
 
-use super::Row;
 use super::entry::millis_since_1970;
+use super::{Name, Row};
 
 /// The most rows there are; the oldest go first.
 const ROWS_MAX: i64 = 10_000_000;
@@ -14,33 +14,65 @@ const INSERT: &str = "
     INSERT INTO audit (
         at_ms, client, door, kind, lane, model, outcome, reason, queue_ms, first_token_ms, total_ms,
         prompt_tokens, completion_tokens, request_bytes, answer_bytes
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    ) VALUES ";
+const COLUMNS: usize = 15;
+
+/// Rows that one statement writes: each run of it has to find the place to write to.
+const AT_ONCE: usize = 32;
 
 /// Writes all of `rows`, or none.
 pub(crate) fn write(database: &mut Connection, rows: &[Row]) -> rusqlite::Result<()> {
     let transaction = database.transaction()?;
-    let mut insert = transaction.prepare(INSERT)?;
-    for row in rows {
-        insert.execute(params![
-            row.at_ms,
-            &*row.caller.client,
-            row.caller.door.as_str(),
-            row.kind.as_str(),
-            row.lane,
-            row.model,
-            row.outcome.as_str(),
-            row.outcome.reason(),
-            row.queue_ms,
-            row.first_token_ms,
-            row.total_ms,
-            row.prompt_tokens,
-            row.completion_tokens,
-            row.request_bytes.cast_signed(),
-            row.answer_bytes.cast_signed(),
-        ])?;
-    }
-    drop(insert);
+    let (many, rest) = rows.as_chunks::<AT_ONCE>();
+    insert(&transaction, many.iter().map(<[Row; AT_ONCE]>::as_slice), AT_ONCE)?;
+    insert(&transaction, rest.iter().map(std::slice::from_ref), 1)?;
     transaction.commit()
+}
+
+/// Writes `batches`, each of `count` rows.
+fn insert<'r>(
+    database: &Connection,
+    batches: impl Iterator<Item = &'r [Row]>,
+    count: usize,
+) -> rusqlite::Result<()> {
+    let mut batches = batches.peekable();
+    if batches.peek().is_none() {
+        return Ok(());
+    }
+    let row = format!("({})", ["?"; COLUMNS].join(", "));
+    let mut insert = database.prepare(&format!("{INSERT}{}", vec![row; count].join(", ")))?;
+    for batch in batches {
+        for (at, row) in batch.iter().enumerate() {
+            bind(&mut insert, at * COLUMNS, row)?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Binds the columns of a row to the parameters after `before`.
+fn bind(insert: &mut Statement<'_>, before: usize, row: &Row) -> rusqlite::Result<()> {
+    let columns: [&dyn ToSql; COLUMNS] = [
+        &row.at_ms,
+        &&*row.caller.client,
+        &row.caller.door.as_str(),
+        &row.kind.as_str(),
+        &row.lane.as_ref().map(Name::as_str),
+        &row.model.as_ref().map(Name::as_str),
+        &row.outcome.as_str(),
+        &row.outcome.reason(),
+        &row.queue_ms,
+        &row.first_token_ms,
+        &row.total_ms,
+        &row.prompt_tokens,
+        &row.completion_tokens,
+        &row.request_bytes.cast_signed(),
+        &row.answer_bytes.cast_signed(),
+    ];
+    for (at, column) in columns.into_iter().enumerate() {
+        insert.raw_bind_parameter(before + at + 1, column)?;
+    }
+    Ok(())
 }
 
 /// Deletes the rows that are older than `days`, and the oldest beyond [`ROWS_MAX`].

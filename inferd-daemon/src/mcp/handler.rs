@@ -1,30 +1,36 @@
-//! What the daemon says to MCP clients: tools, resources, and what it can do.
+//! What the daemon says to MCP clients: what is offered, what becomes of it, and what it can do.
 //!
 //! A request that rmcp has read enters, its result leaves. One handler serves one session; in 2026-07-28, one request.
+//! What is offered is on the [`Menu`], which may be replaced meanwhile: sessions are told on their standalone stream,
+//! subscribers of 2026-07-28 on the stream of their request.
 //!
 //! Invariants:
 //! - Every call is counted until it has ended: a daemon that stops waits for all of them.
 //! - A caller has one account, whatever it calls: that of its key, else its session's own.
 
+mod audience;
 mod caller;
 pub(crate) mod log;
-mod resources;
+pub(crate) mod resources;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
+    JsonObject, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
+    Tool,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
+use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
 use rmcp::{ErrorData, ServerHandler};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::tools::{Call, Tools};
+use super::menu::{Call, Menu, Offers};
 use crate::lifecycle::Terms;
+use audience::{Audience, Known, Seat, tell_subscriber};
 pub(crate) use caller::Caller;
 use caller::Identity;
 use log::Level;
@@ -38,7 +44,8 @@ const INSTRUCTIONS: &str = "An inference daemon that the programs of this machin
 pub(crate) struct Desk {
     /// On which terms a call is taken now.
     terms: watch::Receiver<Terms>,
-    tools: Tools,
+    menu: Menu,
+    audience: Arc<Audience>,
     /// Calls that are open.
     calls: TaskTracker,
     started: Instant,
@@ -48,11 +55,30 @@ impl Desk {
     /// A desk for a daemon that `started` then; its calls are counted by `calls`.
     pub(crate) fn new(
         terms: watch::Receiver<Terms>,
-        tools: Tools,
+        menu: Menu,
         calls: TaskTracker,
         started: Instant,
     ) -> Arc<Self> {
-        Arc::new(Self { terms, tools, calls, started })
+        Arc::new(Self { terms, menu, audience: Arc::default(), calls, started })
+    }
+
+    /// Tells sessions what changes on the menu, until the daemon drains.
+    pub(crate) async fn announce(self: Arc<Self>) {
+        let (mut changes, draining) = (self.menu.changes(), self.draining());
+        tokio::pin!(draining);
+        loop {
+            tokio::select! {
+                () = &mut draining => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+            let now = Known::from(&*changes.borrow_and_update());
+            self.audience.catch_up(now).await;
+        }
+    }
+
+    async fn draining(&self) {
+        let service = Arc::clone(&self.terms.borrow().service);
+        service.stop.draining().await;
     }
 
     fn uptime_s(&self) -> u64 {
@@ -67,12 +93,25 @@ pub(crate) struct Handler {
     identity: Identity,
     /// What the client wants logged; `None`: it has not said.
     level: Mutex<Option<Level>>,
+    /// Which lists were there when the session began: what its client may have read.
+    known: Known,
+    /// Where it hears of changes, once it is there to hear.
+    seat: OnceLock<Seat>,
 }
 
 impl Handler {
     /// That of a new session.
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, identity: Identity::new(), level: Mutex::default() }
+        let known = Known::from(&desk.menu.now());
+        Self { desk, identity: Identity::new(), level: Mutex::default(), known, seat: OnceLock::new() }
+    }
+
+    fn offers(&self) -> Offers {
+        self.desk.menu.now()
+    }
+
+    fn call(&self, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
+        Call { arguments: arguments.unwrap_or_default(), caller: self.caller(context) }
     }
 
     /// Who makes a request, on the terms of now.
@@ -92,7 +131,9 @@ impl ServerHandler for Handler {
         let capabilities = ServerCapabilities::builder()
             .enable_logging()
             .enable_prompts()
+            .enable_prompts_list_changed()
             .enable_resources()
+            .enable_resources_list_changed()
             .enable_tools()
             .enable_tool_list_changed()
             .build();
@@ -101,16 +142,25 @@ impl ServerHandler for Handler {
             .with_instructions(INSTRUCTIONS)
     }
 
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let came_back = context.extensions.get::<SessionRestoreMarker>().is_some();
+        let known = if came_back { Known::NOTHING } else { self.known };
+        let seat = || Seat::take(Arc::clone(&self.desk.audience), context.peer, known);
+        let seat = self.seat.get_or_init(seat);
+        seat.catch_up(Known::from(&self.offers())).await;
+    }
+
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.desk.tools.list()))
+        let (tools, next_cursor) = self.offers().tools.page(page.as_ref())?;
+        Ok(ListToolsResult { next_cursor, ..ListToolsResult::with_all_items(tools) })
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tools.find(name).map(|offered| offered.tool.clone())
+        self.offers().tools.find(name).map(|offered| offered.described().clone())
     }
 
     async fn call_tool(
@@ -119,19 +169,19 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _open = self.desk.calls.token();
-        let Some(offered) = self.desk.tools.find(&params.name) else {
+        let Some(offered) = self.offers().tools.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None));
         };
-        let arguments = params.arguments.unwrap_or_default();
-        offered.call(Call { arguments, caller: self.caller(context) }).await
+        offered.call(self.call(params.arguments, context)).await
     }
 
     async fn list_resources(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(ListResourcesResult::with_all_items(resources::list()))
+        let (resources, next_cursor) = self.offers().resources.page(page.as_ref())?;
+        Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
     }
 
     async fn read_resource(
@@ -139,7 +189,32 @@ impl ServerHandler for Handler {
         params: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(&params.uri, &self.caller(context)).map(Into::into)
+        let _open = self.desk.calls.token();
+        let Some(offered) = self.offers().resources.find(&params.uri).cloned() else {
+            return Err(ErrorData::resource_not_found(format!("there is no resource {}", params.uri), None));
+        };
+        offered.call(self.call(None, context)).await
+    }
+
+    async fn list_prompts(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let (prompts, next_cursor) = self.offers().prompts.page(page.as_ref())?;
+        Ok(ListPromptsResult { next_cursor, ..ListPromptsResult::with_all_items(prompts) })
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let _open = self.desk.calls.token();
+        let Some(offered) = self.offers().prompts.find(&params.name).cloned() else {
+            return Err(ErrorData::invalid_params(format!("there is no prompt `{}`", params.name), None));
+        };
+        offered.call(self.call(params.arguments, context)).await
     }
 
     async fn set_level(
@@ -154,6 +229,26 @@ impl ServerHandler for Handler {
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         // What is not in `get_info` is taken out of it by rmcp.
         Some(requested.clone())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.desk.menu.changes();
+        let mut known = self.known;
+        let draining = self.desk.draining();
+        tokio::pin!(draining);
+        loop {
+            // First what has changed since the subscription was acknowledged: its client may have listed since.
+            let now = Known::from(&*changes.borrow_and_update());
+            if let Err(error) = tell_subscriber(&subscription, &mut known, now).await {
+                tracing::debug!(%error, "a subscriber left before it was told of a change");
+                return Ok(());
+            }
+            tokio::select! {
+                () = subscription.cancelled() => return Ok(()),
+                () = &mut draining => return Ok(()),
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
     }
 }
 

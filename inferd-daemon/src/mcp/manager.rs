@@ -10,6 +10,7 @@
 //! Invariants:
 //! - A session is made by `initialize` alone. It is its principal's: for another one it is not there.
 //! - What a call says outlives the connection it came on; a cancelled call is not answered.
+//! - A call that nobody has waited for in [`UNREAD`] is cancelled, so that no slot is held for a client that is gone.
 //! - A session that ends takes its service with it.
 
 pub(crate) mod handover;
@@ -24,7 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::{Stream, stream};
 use rmcp::ErrorData;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, GetExtensions, JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
+    CancelledNotification, CancelledNotificationParam, ClientJsonRpcMessage, ClientRequest, GetExtensions,
+    JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_server::session::{
     RestoreOutcome, ServerSseMessage, SessionId as WireId, SessionManager,
@@ -32,10 +34,10 @@ use rmcp::transport::streamable_http_server::session::{
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::session::{Reader, SessionId, SessionState, SessionStore, StoreFull, StreamId};
+use super::session::{Reader, SWEEP, SessionId, SessionState, SessionStore, StoreFull, StreamId, UNREAD};
 pub use hangup::Hangup;
 use route::Routes;
 use transport::SessionTransport;
@@ -113,6 +115,16 @@ impl Manager {
         transport
     }
 
+    /// Ends calls that nobody waits for any more, every now and then, for ever.
+    pub(crate) async fn end_unread(self: Arc<Self>) {
+        loop {
+            sleep(SWEEP).await;
+            let Some(before) = Instant::now().checked_sub(UNREAD) else { continue };
+            let served: Vec<_> = self.served().values().map(Arc::clone).collect();
+            served.iter().for_each(|served| served.end_unread(before));
+        }
+    }
+
     /// Reads a stream of a session for the request that is served.
     fn hand_over(
         &self,
@@ -127,6 +139,18 @@ impl Manager {
 }
 
 impl Served {
+    fn end_unread(&self, before: Instant) {
+        for id in self.routes.unread_since(before) {
+            let cancelled = CancelledNotificationParam::new(Some(id.clone()), Some("unread".to_owned()));
+            let cancelled = CancelledNotification::new(cancelled).into();
+            // Where the service is behind, the next look is early enough.
+            if self.inbox.try_send(ClientJsonRpcMessage::notification(cancelled)).is_ok() {
+                tracing::debug!(%id, "a call was ended: nobody waits for it");
+                self.routes.give_up(&id);
+            }
+        }
+    }
+
     /// Opens the stream of a call and passes the call on.
     async fn call(&self, mut call: JsonRpcRequest<ClientRequest>) -> Result<Reader, JsonRpcError> {
         let refused =

@@ -86,14 +86,14 @@ impl ServerHandler for Scripted {
 }
 
 /// A door that clients in memory come to.
-pub(super) struct Rig {
+pub(super) struct Rig<H: ServerHandler = Scripted> {
     pub(super) sessions: SessionStore,
     pub(super) gate: Arc<Semaphore>,
     pub(super) cancelled: Arc<Semaphore>,
     pub(super) draining: CancellationToken,
     pub(super) ending: CancellationToken,
     pub(super) tasks: TaskTracker,
-    door: Arc<Door<Scripted>>,
+    door: Arc<Door<H>>,
 }
 
 impl Rig {
@@ -102,13 +102,25 @@ impl Rig {
     }
 
     pub(super) fn of(config: &McpConfig, sessions: SessionStore) -> Self {
-        let tasks = TaskTracker::new();
-        let (draining, ending) = (CancellationToken::new(), CancellationToken::new());
         let handler = Scripted::default();
         let (gate, cancelled) = (Arc::clone(&handler.gate), Arc::clone(&handler.cancelled));
-        let made = move || handler.clone();
+        Self { gate, cancelled, ..Rig::serving(config, sessions, move || handler.clone()) }
+    }
+}
+
+impl<H: ServerHandler> Rig<H> {
+    /// One behind which there is another handler.
+    pub(super) fn serving(
+        config: &McpConfig,
+        sessions: SessionStore,
+        make_handler: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        let (draining, ending) = (CancellationToken::new(), CancellationToken::new());
         let config = watch::Sender::new(config.clone()).subscribe();
-        let door = door(config, made, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+        let door =
+            door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+        let Scripted { gate, cancelled } = Scripted::default();
         Self { sessions, gate, cancelled, draining, ending, tasks, door: Arc::new(door) }
     }
 

@@ -105,10 +105,12 @@ pub(super) fn door<H: ServerHandler>(
         .with_sse_retry(None)
         .with_sse_keep_alive(Some(limits.heartbeat))
         .with_max_request_body_bytes(limits.body_bytes_max)
-        .with_cancellation_token(ending);
+        .with_cancellation_token(ending.clone());
     protocol.session_store = Some(Arc::new(Recall(sessions.clone())));
-    let manager = Manager::new(sessions, tasks);
-    let service = StreamableHttpService::new(move || Ok(make_handler()), Arc::new(manager), protocol);
+    let manager = Arc::new(Manager::new(sessions, tasks.clone()));
+    let unread = Arc::clone(&manager).end_unread();
+    tasks.spawn(async move { ending.run_until_cancelled(unread).await });
+    let service = StreamableHttpService::new(move || Ok(make_handler()), manager, protocol);
     Door::new(config, service, draining)
 }
 

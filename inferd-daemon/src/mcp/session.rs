@@ -33,7 +33,7 @@ pub use event::{EventKind, StreamEvent, StreamId};
 pub use id::{InvalidSessionId, Principal, SessionId};
 pub use limits::{
     ABSOLUTE, BUFFER, INACTIVITY, OPEN_STREAMS_MAX, RING_BYTES_MAX, SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX,
-    STREAMS_KEPT_MAX, SWEEP,
+    STREAMS_KEPT_MAX, SWEEP, UNREAD,
 };
 pub use reader::{Ended, Reader};
 pub use shelf::{Changes, Keeping, Known, Profile, Saved, Shelf, ShelfError, StreamChanges};

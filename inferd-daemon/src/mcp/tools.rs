@@ -1,4 +1,4 @@
-//! What MCP clients may call: a table of tools, each with its name, its schemas and what runs it.
+//! The tools of the daemon itself: each with its name, its schemas and what runs it.
 //!
 //! A call enters, its result leaves. A tool that cannot do what was asked says so in its result, as a [`Failure`];
 //! an error of the protocol is only what is no call of a tool at all.
@@ -18,49 +18,18 @@ mod racing;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use rmcp::ErrorData;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{CallToolResult, ContentBlock, Tool, ToolAnnotations};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::handler::Caller;
+pub(crate) use super::menu::Call;
 pub(crate) use failure::Failure;
 pub(crate) use look::{models, status};
 
-/// One call of a tool.
-#[derive(Debug)]
-pub(crate) struct Call {
-    /// The arguments, as they came.
-    pub(crate) arguments: JsonObject,
-    /// Whose call it is, and how they are reached while it runs.
-    pub(crate) caller: Caller,
-}
-
-type Run = dyn Fn(Call) -> BoxFuture<'static, Result<CallToolResponse, ErrorData>> + Send + Sync;
-
 /// A tool: what is said of it, and what runs it.
-#[derive(Clone)]
-pub(crate) struct Offered {
-    pub(crate) tool: Tool,
-    run: Arc<Run>,
-}
-
-impl std::fmt::Debug for Offered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Offered").field("tool", &self.tool).finish_non_exhaustive()
-    }
-}
+pub(crate) type Offered = super::menu::Offered<Tool>;
 
 impl Offered {
-    /// A tool that is run by `run`.
-    pub(crate) fn new<R>(tool: Tool, run: impl Fn(Call) -> R + Send + Sync + 'static) -> Self
-    where
-        R: Future<Output = Result<CallToolResponse, ErrorData>> + Send + 'static,
-    {
-        Self { tool, run: Arc::new(move |call| Box::pin(run(call))) }
-    }
-
     /// A tool of the daemon's own: its result, or what kept it from one.
     fn own<R>(tool: Tool, run: impl Fn(Call) -> R + Send + Sync + Clone + 'static) -> Self
     where
@@ -71,32 +40,11 @@ impl Offered {
             async move { Ok(running.await.unwrap_or_else(CallToolResult::from).into()) }
         })
     }
-
-    /// Runs a call to its result.
-    pub(crate) async fn call(&self, call: Call) -> Result<CallToolResponse, ErrorData> {
-        (self.run)(call).await
-    }
 }
 
-/// Every tool there is, in the order they are listed.
-#[derive(Debug, Clone)]
-pub(crate) struct Tools(Vec<Offered>);
-
-impl Tools {
-    /// The daemon's own.
-    pub(crate) fn own() -> Self {
-        Self(vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()])
-    }
-
-    /// What is said of each.
-    pub(crate) fn list(&self) -> Vec<Tool> {
-        self.0.iter().map(|offered| offered.tool.clone()).collect()
-    }
-
-    /// The tool of this name.
-    pub(crate) fn find(&self, name: &str) -> Option<&Offered> {
-        self.0.iter().find(|offered| offered.tool.name == name)
-    }
+/// The daemon's own, in the order they are listed.
+pub(crate) fn own() -> Vec<Offered> {
+    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()]
 }
 
 /// A tool of the daemon's own, as it is listed.

@@ -21,7 +21,7 @@ use crate::admin::Hub;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, McpConfig, SessionStore, Tools};
+use crate::mcp::{Desk, McpConfig, Menu, SessionStore};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
@@ -102,9 +102,9 @@ impl Live {
         Door::new(self.terms.subscribe(), self.room.clone())
     }
 
-    /// What MCP calls work with; each is counted by `calls`.
-    pub(super) fn desk(&self, calls: TaskTracker, started: Instant) -> Arc<Desk> {
-        Desk::new(self.terms.subscribe(), Tools::own(), calls, started)
+    /// What MCP calls of what is on `menu` work with; each is counted by `calls`.
+    pub(super) fn desk(&self, menu: Menu, calls: TaskTracker, started: Instant) -> Arc<Desk> {
+        Desk::new(self.terms.subscribe(), menu, calls, started)
     }
 
     /// Where sessions of MCP clients are kept.

@@ -59,10 +59,12 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     }
     listeners.spawn(take_in(local, door));
     let sessions = match mcp {
-        Some(mcp) => {
-            let (desk, sessions) = (live.desk(connections.clone(), admin.started), live.sessions().await);
+        Some(listener) => {
+            let desk = live.desk(mcp::own_menu(), connections.clone(), admin.started);
+            let sessions = live.sessions().await;
+            connections.spawn(Arc::clone(&desk).announce());
             let handler = move || Handler::new(Arc::clone(&desk));
-            connections.spawn(mcp::serve(mcp, live.mcp(), handler, sessions.clone(), stop.clone()));
+            connections.spawn(mcp::serve(listener, live.mcp(), handler, sessions.clone(), stop.clone()));
             Some(sessions)
         }
         None => None,

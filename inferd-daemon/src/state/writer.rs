@@ -17,10 +17,13 @@ use tokio::time::Instant;
 use super::complaint::Complaint;
 use super::database::{Database, StateError};
 use super::{BATCH_WINDOW, JOBS_MAX, Job, Settings, Tray, Work};
-use crate::audit;
+use crate::audit::{self, Row};
 
 /// Between two attempts to open a database that could not be.
 const RETRY_EVERY: Duration = Duration::from_secs(60);
+
+/// Rows whose room is kept while few come.
+const SPARE_ROWS: usize = 256;
 
 /// Between two looks for rows that are too old.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -29,6 +32,8 @@ pub(super) struct Writer {
     settings: Settings,
     queue: Receiver<Job>,
     tray: Arc<Tray>,
+    /// Room for the rows that come while others are written.
+    spare: Vec<Row>,
     database: Option<Database>,
     /// When opening is tried next.
     retry_at: Instant,
@@ -40,7 +45,8 @@ impl Writer {
     pub(super) fn new(settings: Settings, queue: Receiver<Job>, tray: Arc<Tray>) -> Self {
         let now = Instant::now();
         let complaint = Complaint::default();
-        Self { settings, queue, tray, database: None, retry_at: now, prune_at: now, complaint }
+        let spare = Vec::new();
+        Self { settings, queue, tray, spare, database: None, retry_at: now, prune_at: now, complaint }
     }
 
     /// Lives until it is told to close, or nobody is left to tell.
@@ -92,13 +98,23 @@ impl Writer {
         if lost > 0 {
             self.complain(lost, &"more came at once than can be written");
         }
-        let rows = self.tray.take();
-        if rows.is_empty() {
-            return;
+        let mut rows = self.tray.exchange(std::mem::take(&mut self.spare));
+        let count = rows.len();
+        if count > 0 {
+            self.write_batch(&rows);
         }
+        rows.clear();
+        // What was needed once is not kept for ever.
+        if count < SPARE_ROWS {
+            rows.shrink_to(SPARE_ROWS);
+        }
+        self.spare = rows;
+    }
+
+    fn write_batch(&mut self, rows: &[Row]) {
         let count = rows.len() as u64;
         let Some(database) = self.ensure_open() else { return self.complain(count, &"it is not open") };
-        if let Err(error) = audit::write(&mut database.connection, &rows) {
+        if let Err(error) = audit::write(&mut database.connection, rows) {
             self.failed(count, &error);
         }
     }

@@ -1,31 +1,39 @@
-//! What MCP clients may read: the state and the models, as the tools of the same kind give them.
+//! What MCP clients may read of the daemon itself: the state and the models, as the tools of the same kind give them.
 
-use rmcp::ErrorData;
-use rmcp::model::{ReadResourceResult, Resource, ResourceContents};
+use rmcp::model::{ReadResourceResponse, ReadResourceResult, Resource, ResourceContents};
+use serde::Serialize;
 
 use super::Caller;
+use crate::mcp::menu::Offered;
 use crate::mcp::tools::{models, status};
 
-const STATUS: &str = "inferd://status";
-const MODELS: &str = "inferd://models";
 const JSON: &str = "application/json";
 
-pub(super) fn list() -> Vec<Resource> {
-    let resource = |uri: &str, name: &str, description: &str| {
-        Resource::new(uri, name).with_description(description).with_mime_type(JSON)
-    };
+/// The daemon's own.
+pub(crate) fn own() -> Vec<Offered<Resource>> {
     vec![
-        resource(STATUS, "status", "What runs, what waits, and how each lane is"),
-        resource(MODELS, "models", "The models that can be named, with the lane that serves each"),
+        resource("inferd://status", "status", "What runs, what waits, and how each lane is", |caller| {
+            status(&caller.service, caller.uptime_s)
+        }),
+        resource(
+            "inferd://models",
+            "models",
+            "The models that can be named, with the lane that serves each",
+            |caller| models(&caller.service),
+        ),
     ]
 }
 
-pub(super) fn read(uri: &str, caller: &Caller) -> Result<ReadResourceResult, ErrorData> {
-    let json = match uri {
-        STATUS => serde_json::to_string_pretty(&status(&caller.service, caller.uptime_s)),
-        MODELS => serde_json::to_string_pretty(&models(&caller.service)),
-        _ => return Err(ErrorData::resource_not_found(format!("there is no resource {uri}"), None)),
-    };
-    let json = json.expect("plain data is JSON");
-    Ok(ReadResourceResult::new(vec![ResourceContents::text(json, uri).with_mime_type(JSON)]))
+fn resource<T: Serialize>(
+    uri: &'static str,
+    name: &str,
+    description: &str,
+    see: impl Fn(&Caller) -> T + Send + Sync + 'static,
+) -> Offered<Resource> {
+    let resource = Resource::new(uri, name).with_description(description).with_mime_type(JSON);
+    Offered::new(resource, move |call| {
+        let json = serde_json::to_string_pretty(&see(&call.caller)).expect("plain data is JSON");
+        let contents = ResourceContents::text(json, uri).with_mime_type(JSON);
+        std::future::ready(Ok(ReadResourceResponse::Complete(ReadResourceResult::new(vec![contents]))))
+    })
 }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::audit::Audit;
+use crate::mcp::{own_menu, tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -14,6 +15,7 @@ use crate::service::{ConnectionLimits, Service, Stop};
 
 mod calling;
 mod cancelling;
+mod changing;
 mod looking;
 mod refusing;
 mod showing;
@@ -23,6 +25,7 @@ mod stopping;
 struct Rig {
     terms: watch::Sender<Terms>,
     desk: Arc<Desk>,
+    menu: Menu,
     calls: TaskTracker,
 }
 
@@ -41,8 +44,9 @@ impl Rig {
             identity: crate::lifecycle::Identity::default(),
         });
         let calls = TaskTracker::new();
-        let desk = Desk::new(terms.subscribe(), Tools::own(), calls.clone(), Instant::now());
-        Self { terms, desk, calls }
+        let menu = own_menu();
+        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now());
+        Self { terms, desk, menu, calls }
     }
 
     fn service(&self) -> Arc<Service> {

@@ -2,21 +2,23 @@
 //! it, the standalone one all else.
 //!
 //! Invariants:
-//! - A call's stream ends with its answer, or when the client cancels it.
+//! - A call's stream ends with its answer, or when the client cancels it or has been away for [`UNREAD`].
 //! - An answer to no open call goes nowhere: its caller took the call back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rmcp::ErrorData;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetExtensions, GetMeta, JsonRpcRequest,
-    ProgressToken, RequestId, ServerJsonRpcMessage, ServerNotification,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetExtensions, GetMeta, JsonRpcError,
+    JsonRpcRequest, ProgressToken, RequestId, ServerJsonRpcMessage, ServerNotification,
 };
 use rmcp::service::OriginatingRequestId;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::as_value;
-use crate::mcp::session::{EventKind, SessionState, StreamId, TooManyStreams};
+use crate::mcp::session::{EventKind, SessionState, StreamId, TooManyStreams, UNREAD};
 
 /// Requests of the server's that wait for the client and whose streams are remembered.
 const ASKED_MAX: usize = 1024;
@@ -95,6 +97,24 @@ impl Routes {
     pub(super) fn abandon(&self, id: &RequestId) {
         if let Some(stream) = self.open().close(id) {
             self.session.finish_stream(stream, None);
+        }
+    }
+
+    /// The calls whose streams nobody has read since `before`.
+    pub(super) fn unread_since(&self, before: Instant) -> Vec<RequestId> {
+        let unread = self.session.unread_since(before);
+        let open = self.open();
+        let calls = open.calls.iter().filter(|(_, call)| unread.contains(&call.stream));
+        calls.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Answers a call that nobody waits for: who comes back after all is told why it ended.
+    pub(super) fn give_up(&self, id: &RequestId) {
+        let reason = format!("the call was ended: nobody had waited for it for {} s", UNREAD.as_secs());
+        let answer = JsonRpcError::new(Some(id.clone()), ErrorData::internal_error(reason, None));
+        if let Some(stream) = self.open().close(id) {
+            let answer = as_value(&ServerJsonRpcMessage::Error(answer));
+            self.session.finish_stream(stream, Some(Arc::new(answer)));
         }
     }
 

@@ -8,7 +8,10 @@ pub const INACTIVITY: Duration = Duration::from_secs(30 * 60);
 /// A session is over after as long, whatever it is doing.
 pub const ABSOLUTE: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// Between two looks for sessions that are over.
+/// A call whose answer nobody has waited for as long is ended. Who lost the connection has until then to come back.
+pub const UNREAD: Duration = Duration::from_secs(5 * 60);
+
+/// Between two looks for sessions that are over, and for calls that nobody waits for.
 pub const SWEEP: Duration = Duration::from_secs(60);
 
 /// Events that a stream keeps for those who come back.

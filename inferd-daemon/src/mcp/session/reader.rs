@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::cursor::{Cursor, Lagged, Seen};
 use super::event::{EventKind, StreamEvent, StreamId};
@@ -157,7 +158,7 @@ impl Place {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(attachment) = self.place.attachment {
-            self.usage.session().streams().detach(self.stream, attachment);
+            self.usage.session().streams().detach(self.stream, attachment, Instant::now());
         }
     }
 }

@@ -113,7 +113,7 @@ impl SessionState {
     /// # Errors
     /// [`TooManyStreams`].
     pub fn open_stream(&self, request: Option<Value>) -> Result<StreamId, TooManyStreams> {
-        let opened = self.streams().open(request);
+        let opened = self.streams().open(request, Instant::now());
         self.changed();
         opened
     }
@@ -139,6 +139,12 @@ impl SessionState {
         let streams = self.streams();
         let open = streams.requests().filter(|(_, stream)| !stream.finished);
         open.map(|(id, stream)| (id, stream.request.clone())).collect()
+    }
+
+    /// Streams of requests that are not finished and that nobody has read since `before`.
+    #[must_use]
+    pub fn unread_since(&self, before: Instant) -> Vec<StreamId> {
+        self.streams().unread_since(before).collect()
     }
 
     /// Reads the standalone stream from now on, beside whoever else reads it.

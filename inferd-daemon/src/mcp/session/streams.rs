@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::cursor::Seen;
 use super::event::{EventKind, StreamId};
@@ -39,6 +40,8 @@ pub(super) struct Stream {
     pub(super) request: Option<Value>,
     /// The reader that has it to itself.
     pub(super) attached: Option<Attached>,
+    /// Since when there is none, where there was one or there is to be.
+    unread_since: Option<Instant>,
     /// Wakes readers.
     pub(super) news: Arc<Notify>,
     /// What of it is kept over a restart.
@@ -61,6 +64,7 @@ impl Stream {
             finished: false,
             request,
             attached: None,
+            unread_since: None,
             news: Arc::default(),
             mirrored: Mirrored::default(),
         }
@@ -131,14 +135,14 @@ impl Streams {
         &self.by_id[&StreamId::STANDALONE]
     }
 
-    /// Opens the stream of a request.
-    pub(super) fn open(&mut self, request: Option<Value>) -> Result<StreamId, TooManyStreams> {
+    /// Opens the stream of a request at `now`.
+    pub(super) fn open(&mut self, request: Option<Value>, now: Instant) -> Result<StreamId, TooManyStreams> {
         if self.busy_requests() >= OPEN_STREAMS_MAX {
             return Err(TooManyStreams);
         }
         let id = StreamId(self.next);
         self.next += 1;
-        self.by_id.insert(id, Stream::new(id, request));
+        self.by_id.insert(id, Stream { unread_since: Some(now), ..Stream::new(id, request) });
         Ok(id)
     }
 
@@ -199,15 +203,25 @@ impl Streams {
         self.attachments += 1;
         let attached = Attached { attachment: self.attachments, cursor: replay.after };
         found.attached = Some(attached);
+        found.unread_since = None;
         found.news.notify_waiters();
         Some((attached, replay))
     }
 
     /// Takes a reader's stream from it, unless another has it already.
-    pub(super) fn detach(&mut self, stream: StreamId, attachment: u64) {
-        if let Some(found) = self.by_id.get_mut(&stream) {
-            found.attached = found.attached.filter(|attached| attached.attachment != attachment);
+    pub(super) fn detach(&mut self, stream: StreamId, attachment: u64, now: Instant) {
+        if let Some(found) = self.by_id.get_mut(&stream)
+            && found.attached.is_some_and(|attached| attached.attachment == attachment)
+        {
+            found.attached = None;
+            found.unread_since = Some(now);
         }
+    }
+
+    /// Streams of requests that are not finished and that nobody has read since `before`.
+    pub(super) fn unread_since(&self, before: Instant) -> impl Iterator<Item = StreamId> {
+        let unread = move |stream: &Stream| stream.unread_since.is_some_and(|since| since <= before);
+        self.requests().filter(move |(_, stream)| !stream.finished && unread(stream)).map(|(id, _)| id)
     }
 
     /// Ends all streams.

@@ -1,6 +1,7 @@
 //! What a client sees of the daemon.
 
 use super::*;
+use crate::mcp::menu::Offered;
 
 #[tokio::test(start_paused = true)]
 async fn the_daemon_says_what_it_can_do() {
@@ -10,7 +11,12 @@ async fn the_daemon_says_what_it_can_do() {
     let can = serde_json::to_value(info.capabilities).unwrap();
     assert_eq!(
         can,
-        json!({ "logging": {}, "prompts": {}, "resources": {}, "tools": { "listChanged": true } })
+        json!({
+            "logging": {},
+            "prompts": { "listChanged": true },
+            "resources": { "listChanged": true },
+            "tools": { "listChanged": true },
+        })
     );
     let tools = session.request("tools/list", json!({})).await;
     let tools = tools["result"]["tools"].as_array().unwrap();
@@ -22,7 +28,7 @@ async fn the_daemon_says_what_it_can_do() {
 
 #[tokio::test(start_paused = true)]
 async fn every_schema_is_of_draft_2020_12_and_closed() {
-    for tool in Tools::own().list() {
+    for tool in tools::own().iter().map(Offered::described) {
         for schema in [Some(&tool.input_schema), tool.output_schema.as_ref()].into_iter().flatten() {
             assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{}", tool.name);
             assert_eq!((&schema["type"], &schema["additionalProperties"]), (&json!("object"), &json!(false)));
@@ -41,11 +47,11 @@ async fn every_schema_is_of_draft_2020_12_and_closed() {
 async fn a_result_has_every_field_its_schema_requires_and_no_other() {
     let rig = Rig::of(Scripted::saying("lane", &["a"]));
     let mut session = rig.session().await;
-    for tool in Tools::own().list().into_iter().filter(|tool| tool.name != "embed") {
+    for tool in tools::own().iter().map(Offered::described).filter(|tool| tool.name != "embed") {
         let arguments = if tool.name == "generate" { json!({ "prompt": "a" }) } else { json!({}) };
         let result = session.call(&tool.name, arguments).await;
         let (fields, schema) =
-            (result["structuredContent"].as_object().unwrap(), tool.output_schema.unwrap());
+            (result["structuredContent"].as_object().unwrap(), tool.output_schema.as_ref().unwrap());
         let properties = schema["properties"].as_object().unwrap();
         assert!(fields.keys().all(|name| properties.contains_key(name)), "{}: {fields:?}", tool.name);
         let required = schema["required"].as_array().unwrap();

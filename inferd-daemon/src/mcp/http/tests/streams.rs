@@ -121,8 +121,6 @@ async fn a_session_whose_stream_or_call_is_open_does_not_expire_before_its_absol
     let mut standing = open(&rig, &get(&reading)).await;
     let mut waiting = open(&rig, &post(&calling, &call(1, "wait", &json!({})))).await;
     waiting.event().await;
-    // The call counts, not its connection.
-    drop(waiting);
     tokio::time::sleep(INACTIVITY).await;
     assert_eq!(rig.sessions.sweep_now(Instant::now()), 1);
     assert_eq!(rig.connect().ask(&post(&idle, &ping())).await.status, 404);
@@ -150,6 +148,32 @@ async fn a_reader_that_stalls_holds_up_nobody_and_is_sent_away() {
     assert!(began.elapsed() < Duration::from_secs(60), "the connection has ended by itself");
     let rest = rig.connect().ask(&resume(&head, "1-0")).await.events();
     assert_eq!(rest.last().unwrap().json()["id"], json!(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_is_ended_in_time_and_one_that_somebody_came_back_for_is_not() {
+    use crate::mcp::session::{SWEEP, UNREAD};
+    let rig = Rig::new(&McpConfig::default());
+    let head = rig.session("").await;
+    let mut first = open(&rig, &post(&head, &call(1, "wait", &json!({})))).await;
+    first.event().await;
+    tokio::time::sleep(UNREAD * 2).await;
+    drop(first);
+    tokio::time::sleep(UNREAD - SWEEP).await;
+    let mut second = open(&rig, &resume(&head, "1-0")).await;
+    second.event().await;
+    tokio::time::sleep(UNREAD * 2).await;
+    assert_eq!(rig.cancelled.available_permits(), 0, "it was waited for all the time, or nearly so");
+    drop(second);
+    let began = Instant::now();
+    rig.cancelled.acquire().await.unwrap().forget();
+    assert!((UNREAD..UNREAD + SWEEP * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let last = rig.connect().ask(&resume(&head, "1-0")).await.events().pop().unwrap().json();
+    assert_eq!((&last["id"], &last["error"]["code"]), (&json!(1), &json!(-32603)));
+    // The session goes on, and the id is free again.
+    rig.gate.add_permits(1);
+    let again = rig.connect().ask(&post(&head, &call(1, "wait", &json!({})))).await.events();
+    assert!(again.last().unwrap().json()["result"].is_object());
 }
 
 #[tokio::test(start_paused = true)]
