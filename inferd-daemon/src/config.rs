@@ -15,7 +15,9 @@ mod error;
 mod file;
 mod overrides;
 mod read;
+mod rooms;
 mod section;
+mod servers;
 mod shape;
 mod source;
 
@@ -28,7 +30,9 @@ pub use backend::BackendConfig;
 pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
+pub use rooms::{RoomConfig, ToolPattern};
 pub(crate) use section::line_of;
+pub use servers::{Reach, ServerConfig};
 pub use source::Source;
 
 use crate::lifecycle::Identity;
@@ -55,6 +59,10 @@ pub struct Config {
     pub state: StateConfig,
     /// What generates, in the order of the file. Empty: whatever model server answers on loopback, else the mock.
     pub backends: Vec<BackendConfig>,
+    /// Upstream servers whose tools are offered, in the order of the file.
+    pub servers: Vec<ServerConfig>,
+    /// Profiles for the turns of agents.
+    pub rooms: Vec<RoomConfig>,
 }
 
 /// Where requests are taken.
@@ -198,6 +206,8 @@ impl Default for Config {
             breaker: BreakerConfig::default(),
             state: StateConfig::default(),
             backends: Vec::new(),
+            servers: Vec::new(),
+            rooms: Vec::new(),
         }
     }
 }
@@ -247,11 +257,16 @@ impl Config {
         Ok(self)
     }
 
-    /// Refuses a backend that is this daemon itself, where it listens being known in full.
+    /// Refuses a backend or server that is this daemon itself, where it listens being known in full.
     pub(crate) fn check_loops(&self) -> Result<(), ConfigError> {
         for backend in &self.backends {
             if let Some(key) = backend.engine.leads_to(&self.listen) {
-                return Err(ConfigError::Loop { backend: backend.name.clone(), key });
+                return Err(ConfigError::Loop { what: "backend", name: backend.name.clone(), key });
+            }
+        }
+        for server in &self.servers {
+            if let Some(key) = server.leads_to(self.listen.tcp, self.mcp.listen) {
+                return Err(ConfigError::Loop { what: "server", name: server.id.clone(), key });
             }
         }
         Ok(())
@@ -263,7 +278,7 @@ impl Config {
         describe::describe(self)
     }
 
-    /// Every setting but those of backends: where it stands (`[section] key`), and its value as TOML. Holds no secret.
+    /// Every setting but those of backends, servers and rooms: where it stands (`[section] key`), and its value as TOML. Holds no secret.
     pub(crate) fn settings(&self) -> BTreeMap<String, String> {
         describe::settings(self)
     }

@@ -29,3 +29,4 @@ mod service;
 mod service_manager;
 pub mod signals;
 pub mod state;
+pub mod upstream;

@@ -8,6 +8,6 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use unix::{directory, hangup, inherited, lock_file, service_manager, signals, socket};
+pub(crate) use unix::{child, directory, hangup, inherited, lock_file, service_manager, signals, socket};
 #[cfg(windows)]
-pub(crate) use windows::{directory, hangup, inherited, lock_file, service_manager, signals, socket};
+pub(crate) use windows::{child, directory, hangup, inherited, lock_file, service_manager, signals, socket};

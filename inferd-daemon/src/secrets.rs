@@ -77,6 +77,8 @@ pub enum Owner {
     McpListener,
     /// The backend of this name.
     Backend(String),
+    /// The upstream server of this id.
+    Server(String),
 }
 
 impl fmt::Display for Owner {
@@ -85,6 +87,7 @@ impl fmt::Display for Owner {
             Self::Listener => f.write_str("[listen]"),
             Self::McpListener => f.write_str("[mcp]"),
             Self::Backend(name) => write!(f, "backend `{name}`"),
+            Self::Server(id) => write!(f, "server `{id}`"),
         }
     }
 }
@@ -97,6 +100,7 @@ pub struct Secrets {
     /// Those MCP clients present; `None`: none is asked for.
     pub mcp_clients: Option<Keys>,
     backends: HashMap<String, SecretString>,
+    servers: HashMap<String, SecretString>,
 }
 
 impl Secrets {
@@ -113,18 +117,17 @@ impl Secrets {
         let mcp_clients = keys(config.mcp.keys.as_ref(), &Owner::McpListener, &env)?;
         let mut backends = HashMap::new();
         for backend in &config.backends {
-            let owner = Owner::Backend(backend.name.clone());
-            let key = match backend.engine.key() {
-                None => continue,
-                Some(KeySource::Variable(name)) => variable(name, owner, &env)?,
-                Some(KeySource::File(path)) => match file(path, owner.clone())?.trim() {
-                    "" => return Err(SecretError::NoKey { path: path.clone(), owner }),
-                    key => key.to_owned(),
-                },
-            };
-            backends.insert(backend.name.clone(), SecretString::from(key.trim()));
+            let Some(source) = backend.engine.key() else { continue };
+            let key = shown(source, Owner::Backend(backend.name.clone()), &env)?;
+            backends.insert(backend.name.clone(), key);
         }
-        Ok(Self { clients, mcp_clients, backends })
+        let mut servers = HashMap::new();
+        for server in &config.servers {
+            let Some(source) = server.key() else { continue };
+            let key = shown(&source, Owner::Server(server.id.clone()), &env)?;
+            servers.insert(server.id.clone(), key);
+        }
+        Ok(Self { clients, mcp_clients, backends, servers })
     }
 
     /// The key to show to the backend of this name.
@@ -132,6 +135,28 @@ impl Secrets {
     pub fn of_backend(&self, name: &str) -> Option<&SecretString> {
         self.backends.get(name)
     }
+
+    /// The key to show to the upstream server of this id.
+    #[must_use]
+    pub fn of_server(&self, id: &str) -> Option<&SecretString> {
+        self.servers.get(id)
+    }
+}
+
+/// A key that is shown to somebody else.
+fn shown(
+    source: &KeySource,
+    owner: Owner,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<SecretString, SecretError> {
+    let key = match source {
+        KeySource::Variable(name) => variable(name, owner, env)?,
+        KeySource::File(path) => match file(path, owner.clone())?.trim() {
+            "" => return Err(SecretError::NoKey { path: path.clone(), owner }),
+            key => key.to_owned(),
+        },
+    };
+    Ok(SecretString::from(key.trim()))
 }
 
 /// The keys that the clients of a listener present.

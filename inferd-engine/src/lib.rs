@@ -20,6 +20,7 @@ pub mod ollama;
 pub mod openai;
 mod remote;
 pub mod sampling;
+pub mod site;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod page;
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,10 +21,12 @@ pub(super) fn describe(config: &Config) -> String {
     for config in &config.backends {
         backend::backend(&mut page, config);
     }
+    config.servers.iter().for_each(|config| server::server(&mut page, config));
+    config.rooms.iter().for_each(|config| server::room(&mut page, config));
     page.text
 }
 
-/// Every setting but those of backends, as `[section] key`, and its value as TOML.
+/// Every setting but those of backends, servers and rooms, as `[section] key`, and its value as TOML.
 pub(super) fn settings(config: &Config) -> BTreeMap<String, String> {
     let mut page = Page::default();
     settings_onto(&mut page, config);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::KeySource;
 
-pub(super) use read::{MS_MAX, engine};
+pub(super) use own::is_same;
+pub(super) use read::{MS_MAX, engine, http_url, is_host_and_port};
 
 /// What a backend is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,11 +57,13 @@ pub enum ConfigError {
         /// What is wrong or was expected.
         reason: String,
     },
-    /// A backend is where this daemon itself takes requests.
-    #[error("backend `{backend}`: {key}: this daemon itself is there: it would call itself")]
+    /// A backend or server is where this daemon itself takes requests.
+    #[error("{what} `{name}`: {key}: this daemon itself is there: it would call itself")]
     Loop {
+        /// `backend` or `server`.
+        what: &'static str,
         /// Its name.
-        backend: String,
+        name: String,
         /// Its key that says where it is.
         key: &'static str,
     },

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, KeySource};
+use super::{Config, ConfigError, KeySource, ServerConfig};
 
 pub(super) fn load(
     path: Option<&Path>,
@@ -49,10 +49,11 @@ fn rebased(mut config: Config, file: PathBuf) -> Config {
     let dir = file.parent().unwrap_or(Path::new(""));
     let rebase = |path: &mut PathBuf| *path = dir.join(&*path);
     let of_backends = config.backends.iter_mut().flat_map(|backend| backend.engine.paths_mut());
+    let of_servers = config.servers.iter_mut().filter_map(ServerConfig::path_mut);
     let keys = [&mut config.listen.keys, &mut config.mcp.keys].into_iter().flatten();
     let of_keys = keys.filter_map(KeySource::path_mut);
     let places = config.listen.local.as_mut().into_iter().chain(config.state.path.as_mut());
-    of_backends.chain(of_keys).chain(places).for_each(rebase);
+    of_backends.chain(of_servers).chain(of_keys).chain(places).for_each(rebase);
     config.file = Some(file);
     config
 }

@@ -7,7 +7,9 @@ use inferd_proto::MAX_FRAME_BYTES;
 use toml::de::DeTable;
 
 use super::error::ConfigError;
+use super::rooms::rooms;
 use super::section::{Section, line_of};
+use super::servers::servers;
 use super::{
     AdmissionConfig, BackendConfig, Config, KeySource, LimitsConfig, ListenConfig, McpConfig, StateConfig,
     shape,
@@ -30,29 +32,23 @@ pub(super) fn config(text: &str) -> Result<Config, ConfigError> {
         reason: error.message().to_owned(),
     })?;
     let top = Section::top(&shape::TOP, text, table.get_ref())?;
-    refuse_what_is_not_served(&top)?;
     let defaults = Config::default();
     let listen = read(&top, "listen", &shape::LISTEN, listen)?;
+    let mcp = read(&top, "mcp", &shape::MCP, mcp)?;
+    let servers = servers(top.children("servers", &shape::SERVERS)?, listen.tcp, mcp.listen)?;
     Ok(Config {
         file: None,
         drain_timeout: top.seconds_or_none("drain_timeout_s")?.unwrap_or(defaults.drain_timeout),
         limits: read(&top, "limits", &shape::LIMITS, limits)?,
-        mcp: read(&top, "mcp", &shape::MCP, mcp)?,
+        mcp,
         admission: read(&top, "admission", &shape::ADMISSION, admission)?,
         breaker: read(&top, "breaker", &shape::BREAKER, breaker)?,
         state: read(&top, "state", &shape::STATE, state)?,
         backends: backends(&top, &listen)?,
+        rooms: rooms(top.children("rooms", &shape::ROOMS)?, &servers)?,
+        servers,
         listen,
     })
-}
-
-fn refuse_what_is_not_served(top: &Section<'_>) -> Result<(), ConfigError> {
-    for (key, what) in [("servers", "upstream servers are"), ("rooms", "rooms are")] {
-        if top.has(key) {
-            return Err(top.wrong(key, format!("{what} not served by this version")));
-        }
-    }
-    Ok(())
 }
 
 fn read<T: Default>(

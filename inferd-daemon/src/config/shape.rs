@@ -73,4 +73,12 @@ pub(super) const BACKENDS: Shape = Shape {
     ],
 };
 
-pub(super) const ALL: &[Shape] = &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, STATE, BACKENDS];
+pub(super) const SERVERS: Shape = Shape {
+    heading: "[[servers]]",
+    keys: &["id", "command", "env", "url", "bearer_env", "inferd", "api_key_env", "api_key_file"],
+};
+
+pub(super) const ROOMS: Shape = Shape { heading: "[[rooms]]", keys: &["id", "system", "model", "tools"] };
+
+pub(super) const ALL: &[Shape] =
+    &[TOP, LISTEN, LIMITS, MCP, ADMISSION, BREAKER, STATE, BACKENDS, SERVERS, ROOMS];

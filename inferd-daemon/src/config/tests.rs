@@ -97,6 +97,34 @@ idle_timeout_s = 30
 name = "beside"
 kind = "inferd"
 local = "default"
+
+[[servers]]
+id = "files"
+command = ["npx", "-y", "server-filesystem", "/home/me"]
+env = ["PATH", "HOME"]
+
+[[servers]]
+id = "prod"
+url = "https://tools.example/mcp/"
+bearer_env = "PROD_TOKEN"
+
+[[servers]]
+id = "gpu-box"
+inferd = "tcp://10.0.0.7:47321"
+api_key_file = "gpu.key"
+
+[[servers]]
+id = "near"
+url = "http://127.0.0.1:9/mcp"
+
+[[rooms]]
+id = "r1"
+system = "You are terse."
+model = "fast"
+tools = ["prod::*", "files::read_*"]
+
+[[rooms]]
+id = "r2"
 "#;
 
 #[test]

@@ -1,5 +1,6 @@
 //! Linux, macOS and their like.
 
+pub(crate) mod child;
 pub(crate) mod directory;
 pub(crate) mod hangup;
 pub(crate) mod inherited;

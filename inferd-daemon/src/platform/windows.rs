@@ -1,5 +1,6 @@
 //! Windows: pipes for sockets, one user, no service manager that is told anything.
 
+pub(crate) mod child;
 pub(crate) mod directory;
 pub(crate) mod hangup;
 pub(crate) mod inherited;

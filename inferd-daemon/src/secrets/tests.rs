@@ -109,3 +109,14 @@ fn a_bad_line_of_the_keys_file_is_named_and_not_repeated() {
     assert!(messages.iter().all(|message| !message.contains("secret")), "{messages:#?}");
     insta::assert_debug_snapshot!(messages);
 }
+
+#[test]
+fn a_server_is_shown_the_token_of_its_variable_and_no_other() {
+    let text = "[[servers]]\nid = \"prod\"\nurl = \"https://h/mcp\"\nbearer_env = \"TOKEN\"\n\
+                [[servers]]\nid = \"files\"\ncommand = [\"a\"]";
+    let secrets = load(text, &[("TOKEN", " alpha\n")]).unwrap();
+    assert_eq!(secrets.of_server("prod").unwrap().expose_secret(), "alpha");
+    assert!(secrets.of_server("files").is_none());
+    let missing = load(text, &[]).unwrap_err();
+    insta::assert_snapshot!(missing, @"TOKEN is not set: server `prod` takes its key from it");
+}

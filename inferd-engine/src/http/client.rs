@@ -68,6 +68,18 @@ impl Client {
         }
     }
 
+    /// Sends `ask` once, whatever becomes of it: for what must not be done twice.
+    pub(crate) async fn send_once(&self, ask: Ask<'_>) -> Result<Answer, HttpError> {
+        let link = match self.idle.take() {
+            Some(link) => link,
+            None => connect(&self.origin, self.trust.as_ref(), self.connect_timeout).await?,
+        };
+        match link.exchange(ask.request()).await {
+            Ok(answered) => Ok(self.answer(answered)),
+            Err(Unanswered { error, .. }) => Err(error),
+        }
+    }
+
     /// Closes the idle connections.
     pub(crate) fn hang_up(&self) {
         self.idle.clear();

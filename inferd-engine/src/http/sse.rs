@@ -33,9 +33,16 @@ pub(crate) struct Sse {
     after_cr: bool,
     /// A line was seen: a byte order mark may only stand before it.
     begun: bool,
+    /// The last id that an event had.
+    id: Option<String>,
+    retry_ms: Option<u64>,
 }
 
-/// What a stream says. The names of events, their ids and retry times are not looked at.
+/// The longest id that is kept, in bytes; a longer one cannot be come back to.
+const ID_BYTES_MAX: usize = 1024;
+
+/// What a stream says. The names of events are not looked at; for their ids and the time to wait see [`Sse::last_id`] and
+/// [`Sse::retry_ms`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// The data of an event.
@@ -77,7 +84,19 @@ impl Sse {
             lent: false,
             after_cr: false,
             begun: false,
+            id: None,
+            retry_ms: None,
         }
+    }
+
+    /// The last id that the stream gave: where to come back to.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// How long to wait before coming back, in milliseconds, as the stream said.
+    pub(crate) fn retry_ms(&self) -> Option<u64> {
+        self.retry_ms
     }
 
     /// Takes the next chunk; the one before must have been read until [`Sse::next`] said `None`.
@@ -190,12 +209,27 @@ impl Sse {
         let value = match line.strip_prefix(b"data") {
             Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
             Some([]) => &[],
-            Some(_) | None => return Ok(None),
+            Some(_) | None => {
+                self.take_field(line);
+                return Ok(None);
+            }
         };
         self.check(self.data.len() + value.len())?;
         self.data.extend_from_slice(value);
         self.data.push(b'\n');
         Ok(None)
+    }
+
+    /// A line that is not of an event's data.
+    fn take_field(&mut self, line: &[u8]) {
+        let Some(colon) = memchr::memchr(b':', line) else { return };
+        let value = &line[colon + 1..];
+        let value = std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value)).unwrap_or_default();
+        match &line[..colon] {
+            b"id" if value.len() <= ID_BYTES_MAX && !value.contains('\0') => self.id = Some(value.to_owned()),
+            b"retry" => self.retry_ms = value.parse().ok().or(self.retry_ms),
+            _ => {}
+        }
     }
 
     /// Whether so many bytes may be held.

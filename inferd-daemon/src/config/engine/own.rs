@@ -29,7 +29,7 @@ fn place(local: Option<&Path>) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn is_same(address: &str, own: SocketAddr) -> bool {
+pub(in super::super) fn is_same(address: &str, own: SocketAddr) -> bool {
     let own_ip = own.ip().to_canonical();
     let here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
     if let Some(port) = address.strip_prefix("localhost:") {

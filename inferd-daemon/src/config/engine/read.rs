@@ -138,14 +138,24 @@ fn timeouts(section: &Section<'_>) -> Result<Timeouts, ConfigError> {
 }
 
 fn base_url(section: &Section<'_>) -> Result<Option<String>, ConfigError> {
-    let wrong = |reason| Err(section.wrong("base_url", reason));
-    let Some(url) = section.text("base_url")? else { return Ok(None) };
+    let url = http_url(section, "base_url", "`api_key_env` or `api_key_file`")?;
+    Ok(url.map(|url| url.trim_end_matches('/').to_owned()))
+}
+
+/// The URL under `key`, which has a host; what a user or password in it should be is said by `instead`.
+pub(in super::super) fn http_url(
+    section: &Section<'_>,
+    key: &str,
+    instead: &str,
+) -> Result<Option<String>, ConfigError> {
+    let wrong = |reason: &str| Err(section.wrong(key, reason));
+    let Some(url) = section.text(key)? else { return Ok(None) };
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return wrong("expected a URL that begins with http:// or https://");
     };
     let host = rest.split('/').next().unwrap_or_default();
     if host.contains('@') {
-        return wrong("a URL here holds no user or password: use `api_key_env` or `api_key_file`");
+        return wrong(&format!("a URL here holds no user or password: use {instead}"));
     }
     if host.is_empty() || host.starts_with(':') {
         return wrong("expected a host after http:// or https://");
@@ -153,11 +163,11 @@ fn base_url(section: &Section<'_>) -> Result<Option<String>, ConfigError> {
     if rest.contains(['?', '#']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return wrong("expected a URL without spaces, query or fragment");
     }
-    Ok(Some(url.trim_end_matches('/').to_owned()))
+    Ok(Some(url))
 }
 
 /// A name or an address (one of version 6 in brackets), a colon, and a port that somebody can listen on.
-fn is_host_and_port(text: &str) -> bool {
+pub(in super::super) fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

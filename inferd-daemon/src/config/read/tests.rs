@@ -136,12 +136,6 @@ fn another_daemon_is_at_one_place_that_is_not_this_one() {
 }
 
 #[test]
-fn what_this_version_does_not_serve_is_refused() {
-    let refused = refusals(&["[[servers]]\nname = \"x\"", "[[rooms]]"]);
-    insta::assert_snapshot!(refused);
-}
-
-#[test]
 fn what_is_not_toml_is_refused_with_its_line() {
     let refused = refusals(&["a = 1\nb = ", "[listen\n", "a = 1\na = 2", "[listen]\nlocal = \"C:\\pipe\""]);
     insta::assert_snapshot!(refused);
