@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and what it means.
 
+mod servers;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +12,11 @@ use crate::client::Address;
 use crate::exit;
 use crate::log;
 
+pub(crate) use servers::{AgentArgs, CallArgs, ManyArgs, ServersArgs, ToolsArgs};
+
 /// Talk to the inference daemon that the programs on this machine share.
 ///
-/// Where no daemon is running, chat, ask, embed and models start one for as long as they run.
+/// Where no daemon is running, a command that asks for something starts one for as long as it runs.
 #[derive(Debug, Parser)]
 #[command(name = "inferd-cli", version, max_term_width = 100)]
 pub struct Cli {
@@ -54,6 +58,22 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// List the models there are
     Models(ModelsArgs),
+    /// List the servers whose tools there are
+    Servers(ServersArgs),
+    /// List the tools of the servers
+    ///
+    /// A server that does not answer is named on standard error.
+    Tools(ToolsArgs),
+    /// Call a tool
+    ///
+    /// Prints the text of its result.
+    #[command(after_help = exit::TABLE_OF_CALL)]
+    Call(CallArgs),
+    /// Have a model do a task with tools
+    ///
+    /// The model calls tools and reads their results, step by step, until it has an answer.
+    #[command(after_help = exit::TABLE)]
+    Agent(AgentArgs),
     /// Show what the daemon is doing
     ///
     /// Exits with 10 where none is running.
@@ -116,6 +136,8 @@ pub(crate) struct AskArgs {
     /// Give up when still waiting in the queue after this many milliseconds
     #[arg(long, value_name = "MS")]
     pub(crate) max_wait_ms: Option<u64>,
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
 }
 
 #[derive(Debug, Args)]
@@ -192,7 +214,10 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         insta::assert_snapshot!("help", cli.render_long_help());
-        for name in ["chat", "ask", "embed", "models", "status", "reload", "mcp", "log"] {
+        for name in [
+            "chat", "ask", "embed", "models", "servers", "tools", "call", "agent", "status", "reload", "mcp",
+            "log",
+        ] {
             let command = cli.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

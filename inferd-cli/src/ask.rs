@@ -1,4 +1,6 @@
-//! `ask`: one prompt in, one answer out, an exit code for how it went.
+//! `ask`: one prompt in, one answer out, an exit code for how it went. On many servers at once: [`many`].
+
+mod many;
 
 use std::io::{self, IsTerminal, Read, Write};
 
@@ -18,6 +20,9 @@ pub(crate) async fn run(args: AskArgs, reach: &Reach) -> anyhow::Result<Exit> {
         eprintln!("inferd-cli: nothing to ask: give a prompt as an argument or on standard input");
         return Ok(Exit::Usage);
     };
+    if !args.many.servers.is_empty() {
+        return many::run(args, prompt, reach).await;
+    }
     let waiting = Waiting::new();
     let json = args.json;
     let request = request(args, prompt, waiting.is_seen());
@@ -42,7 +47,7 @@ pub(crate) async fn run(args: AskArgs, reach: &Reach) -> anyhow::Result<Exit> {
 }
 
 /// The prompt: the argument, then what is on standard input. `None` where both are empty.
-fn prompt(argument: Option<&str>) -> anyhow::Result<Option<String>> {
+pub(crate) fn prompt(argument: Option<&str>) -> anyhow::Result<Option<String>> {
     let mut parts: Vec<String> = argument.map(str::to_owned).into_iter().collect();
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -74,7 +79,8 @@ fn request(args: AskArgs, prompt: String, progress: bool) -> Request {
     }
 }
 
-fn report(end: End, json: bool) -> anyhow::Result<Exit> {
+/// Says how an answer ended; prints its last frame where `json` is wanted.
+pub(crate) fn report(end: End, json: bool) -> anyhow::Result<Exit> {
     match end {
         End::Terminal(frame) => {
             if json {
@@ -107,7 +113,8 @@ fn unread(error: io::Error) -> anyhow::Result<Exit> {
     }
 }
 
-fn fail(error: &LinkError) -> Exit {
+/// Says why there is no answer.
+pub(crate) fn fail(error: &LinkError) -> Exit {
     eprintln!("inferd-cli: {}", words::chain(error));
     error.exit()
 }

@@ -1,13 +1,13 @@
 //! The async client of protocol v1.
 //!
-//! A [`Request`] enters; an [`Answer`] leaves, a stream of its frames. Texts enter, and their vectors leave in one piece
-//! ([`Client::embed`]). Any number of requests may be open at once on the one connection a client holds, told apart by
+//! A [`Request`] enters; an [`Answer`] leaves, a stream of its frames. What one frame answers leaves in one piece:
+//! vectors ([`Client::embed`]), servers and their tools, the result of a call of one of these ([`Client::call`]). Any number of requests may be open at once on the one connection a client holds, told apart by
 //! id. The connection is dialled again when the next request finds it broken.
 //!
 //! Invariants:
 //! - A request is never sent twice: once it was handed to a connection, its answer ends with that connection.
-//! - Dropping an unfinished [`Answer`], or the wait for vectors, ends its request at the daemon.
-//! - Memory is bounded: [`ANSWER_BYTES_MAX`] of unread frames an answer, one frame of vectors a request for them,
+//! - Dropping an unfinished [`Answer`], or the wait for a single frame, ends its request at the daemon.
+//! - Memory is bounded: [`ANSWER_BYTES_MAX`] of unread frames an answer, one frame a request that one answers,
 //!   [`MAX_FRAME_BYTES`] of unsent requests.
 //!
 //! An answer that is not read holds its frames up to [`ANSWER_BYTES_MAX`]. Past that the connection is read no
@@ -22,11 +22,12 @@ mod dial;
 mod error;
 mod lines;
 mod open;
+mod single;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use inferd_proto::{EmbedRequest, Embeddings, Hello, MAX_FRAME_BYTES, Request};
+use inferd_proto::{Hello, MAX_FRAME_BYTES, Request};
 use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
@@ -93,26 +94,6 @@ impl Client {
         Ok(Answer::new(request.id, frames, connection))
     }
 
-    /// Sends the texts of `request` and waits for their vectors. A request without an id is given one.
-    ///
-    /// # Errors
-    /// [`ClientError::Refused`] with what the daemon says; else as for [`Client::generate`], and
-    /// [`ClientError::Broken`] where the connection ended first.
-    pub async fn embed(&self, mut request: EmbedRequest) -> Result<Embeddings, ClientError> {
-        #[derive(Serialize)]
-        struct Embed<'a> {
-            r#type: &'static str,
-            #[serde(flatten)]
-            request: &'a EmbedRequest,
-        }
-        self.name(&mut request.id);
-        let (line, id) = (&line(&Embed { r#type: "embed", request: &request })?, &request.id);
-        let give = |connection: Arc<Connection>| async move { connection.open.embed(id, line).await };
-        let (vectors, connection) = self.give(give).await?;
-        let _left = Left { id, connection: &connection };
-        vectors.await.unwrap_or(Err(ClientError::Broken(Broken::Closed)))
-    }
-
     /// Gives a request to the connection in use, and to a new one where that turns out to be broken before anything
     /// was sent.
     async fn give<T, F: Future<Output = Result<T, ClientError>>>(
@@ -146,18 +127,6 @@ impl Client {
         let connection = Arc::new(Connection::over((self.dial)().await?));
         *current = Some(Arc::clone(&connection));
         Ok(connection)
-    }
-}
-
-/// Ends a request that is still open when nobody waits for it any more.
-struct Left<'a> {
-    id: &'a str,
-    connection: &'a Connection,
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        self.connection.open.cancel(self.id);
     }
 }
 

@@ -13,6 +13,8 @@ use crate::client::{Broken, ClientError};
 pub enum Exit {
     /// It did what was asked.
     Ok = 0,
+    /// The tool ran and says that it failed, or not every server answered.
+    Failed = 1,
     /// It was asked for something that makes no sense.
     Usage = 2,
     /// [`ErrorCode::QueueFull`]
@@ -47,6 +49,20 @@ pub(crate) const TABLE: &str = "Exit codes:
   6    deadline_exceeded    not answered in the time allowed
   7    model_not_found      no such model
   8    frame_too_large      the prompt is too large
+  9    internal             a fault of the daemon
+  10   no daemon answers, or the connection was lost
+  130  interrupted";
+
+/// The table of codes, as `call --help` shows it.
+pub(crate) const TABLE_OF_CALL: &str = "Exit codes:
+  0    called
+  1    the tool ran and says that it failed
+  2    wrong usage
+  3    queue_full           the daemon is busy, try again
+  4    backend_unavailable  the tool's server does not answer
+  5    invalid_request      no such tool, or no servers
+  6    deadline_exceeded    no result in the time allowed
+  8    frame_too_large      the arguments are too large
   9    internal             a fault of the daemon
   10   no daemon answers, or the connection was lost
   130  interrupted";
@@ -93,6 +109,7 @@ impl From<&ClientError> for Exit {
                 Self::CannotConnect
             }
             ClientError::FrameTooLarge => Self::FrameTooLarge,
+            ClientError::Cancelled => Self::Interrupted,
             ClientError::IdInUse(_) | ClientError::Encode(_) => Self::Internal,
         }
     }

@@ -8,14 +8,17 @@
 //! - Every command ends with an [`Exit`]; a fault of the daemon or of the network is one, never a panic.
 
 pub mod admin;
+mod agent;
 mod args;
 mod ask;
+mod call;
 mod chat;
 pub mod client;
 mod console;
 mod embed;
 mod embedded;
 mod exit;
+mod feature;
 mod link;
 mod log;
 mod mcp;
@@ -23,8 +26,10 @@ mod models;
 mod platform;
 mod reload;
 mod screen;
+mod servers;
 mod status;
 mod table;
+mod tools;
 mod turn;
 mod waiting;
 mod words;
@@ -42,6 +47,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         args::Command::Ask(args) => ask::run(args, &cli.reach).await,
         args::Command::Embed(args) => embed::run(args, &cli.reach).await,
         args::Command::Models(args) => models::run(&args, &cli.reach).await,
+        args::Command::Servers(args) => servers::run(&args, &cli.reach).await,
+        args::Command::Tools(args) => tools::run(&args, &cli.reach).await,
+        args::Command::Call(args) => call::run(args, &cli.reach).await,
+        args::Command::Agent(args) => agent::run(args, &cli.reach).await,
         args::Command::Status(args) => status::run(&args, &cli.reach).await,
         args::Command::Log(args) => log::run(&args, &cli.reach),
         args::Command::Mcp => mcp::run(&cli.reach).await,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use inferd_proto::{EmbedRequest, Embeddings, Hello, Request};
+use inferd_proto::{CallRequest, Called, EmbedRequest, Embeddings, Hello, Request, Response, Servers, Tools};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::Reach;
@@ -100,6 +100,25 @@ impl Link {
     /// Sends texts and waits for their vectors.
     pub(crate) async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, ClientError> {
         self.client.embed(request).await
+    }
+
+    /// The servers the daemon knows.
+    pub(crate) async fn servers(&self) -> Result<Servers, ClientError> {
+        self.client.servers().await
+    }
+
+    /// The tools of all of them, or of one.
+    pub(crate) async fn tools(&self, server: Option<&str>) -> Result<Tools, ClientError> {
+        self.client.tools(server).await
+    }
+
+    /// Calls one of the tools; `news` is shown where the call stands.
+    pub(crate) async fn call(
+        &self,
+        request: CallRequest,
+        news: impl FnMut(&Response),
+    ) -> Result<Called, ClientError> {
+        self.client.call(request, news).await
     }
 
     /// Stops the daemon that was started here, when the requests of other programs are answered.

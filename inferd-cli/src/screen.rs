@@ -77,11 +77,17 @@ impl<W: Write> Screen<W> {
 
     /// Ends the answer and its line.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        if self.thinking {
+        self.pause()
+    }
+
+    /// Ends the line, so that something else may be shown before the answer goes on.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.thinking) {
             self.style(PLAIN)?;
         }
         if !self.at_start {
             self.out.write_all(b"\n")?;
+            self.at_start = true;
         }
         self.flush()
     }

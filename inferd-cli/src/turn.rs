@@ -12,6 +12,7 @@ use tokio::signal::ctrl_c;
 use crate::client::{Answer, Broken, ClientError};
 use crate::screen::Screen;
 use crate::waiting::Waiting;
+use crate::words;
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -46,10 +47,10 @@ pub(crate) async fn show<W: Write>(mut answer: Answer, screen: &mut Screen<W>, w
             frame = answer.next() => frame.unwrap_or(Err(ClientError::Broken(Broken::Closed))),
         };
         let shown = match frame {
-            Ok(frame @ Response::Status { .. }) => {
-                waiting.show(&frame);
-                continue;
-            }
+            Ok(frame @ Response::Status { .. }) => match between(&frame, screen, waiting) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
             Ok(Response::Token { content, kind, .. }) => {
                 waiting.clear();
                 screen.token(&content, kind)
@@ -69,6 +70,19 @@ pub(crate) async fn show<W: Write>(mut answer: Answer, screen: &mut Screen<W>, w
             return End::Unread(error);
         }
     }
+}
+
+/// Shows where the request stands; what a tool has to do with it stands on lines of its own.
+fn between<W: Write>(status: &Response, screen: &mut Screen<W>, waiting: &Waiting) -> io::Result<()> {
+    if matches!(status, Response::Status { tool: Some(_), .. }) {
+        screen.pause()?;
+        waiting.again();
+    }
+    if let Some(line) = words::ended(status) {
+        waiting.leave(&line);
+    }
+    waiting.show(status);
+    Ok(())
 }
 
 fn finish<W: Write>(terminal: Response, screen: &mut Screen<W>) -> io::Result<End> {

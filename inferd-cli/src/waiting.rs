@@ -41,6 +41,20 @@ impl Waiting {
         }
     }
 
+    /// Leaves a line on the terminal, if anybody sees it.
+    pub(crate) fn leave(&self, line: &str) {
+        if self.is_seen() {
+            self.0.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    /// Is shown again at the next word of where the request stands.
+    pub(crate) fn again(&self) {
+        if self.0.is_finished() {
+            self.0.reset();
+        }
+    }
+
     /// Takes it off the terminal.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();

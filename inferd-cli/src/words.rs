@@ -1,6 +1,6 @@
 //! Error frames and engines in words for people.
 
-use inferd_proto::{ErrorCode, Hello, Model, QueueState, Response};
+use inferd_proto::{ErrorCode, Hello, Model, Progress, QueueState, Response};
 
 use crate::client::{ClientError, Refusal};
 
@@ -53,15 +53,56 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// What a `status` frame means to who waits; nothing where it means nothing to them.
 pub(crate) fn waiting(status: &Response) -> Option<String> {
-    let Response::Status { status, position, backend, .. } = status else { return None };
-    match (status.as_str(), position, backend) {
-        ("queued", Some(place), _) => Some(format!("waiting, place {place}")),
-        ("queued", None, _) => Some("waiting".to_owned()),
-        ("running", _, Some(backend)) => Some(format!("running on {backend}")),
-        ("running", _, None) => Some("running".to_owned()),
-        ("retrying", _, _) => Some("trying another model server".to_owned()),
+    let Response::Status { status, position, backend, step, tool, progress, .. } = status else {
+        return None;
+    };
+    let message = match (status.as_str(), position, backend) {
+        ("queued", Some(place), _) => format!("waiting, place {place}"),
+        ("queued", None, _) => "waiting".to_owned(),
+        ("running", _, Some(backend)) => format!("running on {backend}"),
+        ("running", _, None) => "running".to_owned(),
+        ("retrying", _, _) => "trying another model server".to_owned(),
+        ("calling", _, _) => match progress {
+            Some(progress) => format!("{}{}", called(tool.as_deref()), far(progress)),
+            None => called(tool.as_deref()),
+        },
+        _ => return None,
+    };
+    Some(match step {
+        // The first is nothing to tell: most requests have no other.
+        Some(step @ 2..) => format!("step {step}: {message}"),
+        Some(0 | 1) | None => message,
+    })
+}
+
+/// What a `status` frame says of a tool that has ended: a line to keep.
+pub(crate) fn ended(status: &Response) -> Option<String> {
+    let Response::Status { status, tool: Some(tool), .. } = status else { return None };
+    match status.as_str() {
+        "called" => Some(format!("· {}", line(tool))),
+        "failed" => Some(format!("· {} failed", line(tool))),
         _ => None,
     }
+}
+
+fn called(tool: Option<&str>) -> String {
+    format!("calling {}", line(tool.unwrap_or("a tool")))
+}
+
+fn far(Progress { done, total, message }: &Progress) -> String {
+    let far = match total {
+        Some(total) if *total > 0.0 => format!(", {:.0} %", (done / total * 100.0).clamp(0.0, 100.0)),
+        Some(_) | None => String::new(),
+    };
+    match message {
+        Some(message) => format!("{far}: {}", line(message)),
+        None => far,
+    }
+}
+
+/// What somebody else wrote, as one line that does nothing to a terminal.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Who answers: the daemon's version and the model it would take, or `wanted`.

@@ -33,6 +33,10 @@ pub struct Ending<'a> {
     pub model: Option<&'a str>,
     /// Where the time went; additive.
     pub timings: Option<Timings>,
+    /// Of an agent turn: the conversation it belongs to; additive.
+    pub thread: Option<&'a str>,
+    /// Of an agent turn: how many model turns it took; additive.
+    pub steps: Option<u32>,
 }
 
 const TOKEN: &[u8] = br#"{"type":"token","id":"#;
@@ -66,6 +70,11 @@ impl Answer {
         json(&mut self.text, content);
         self.text.pop();
         self.text.remove(start);
+    }
+
+    /// Forgets the text kept so far: what was said was on the way to the answer, which begins anew.
+    pub fn begin_anew(&mut self) {
+        self.text.clear();
     }
 
     /// Writes a `token` frame of reasoning, which is no part of the answer.
@@ -102,6 +111,14 @@ impl Answer {
         if let Some(timings) = &ending.timings {
             out.extend_from_slice(br#","timings":"#);
             json(out, timings);
+        }
+        if let Some(thread) = ending.thread {
+            out.extend_from_slice(br#","thread":"#);
+            json(out, thread);
+        }
+        if let Some(steps) = &ending.steps {
+            out.extend_from_slice(br#","steps":"#);
+            json(out, steps);
         }
         out.extend_from_slice(b"}\n");
     }
@@ -160,6 +177,27 @@ mod tests {
         serde_json::from_slice(line).unwrap()
     }
 
+    #[test]
+    fn of_what_is_said_in_steps_the_last_is_the_answer() {
+        let mut answer = Answer::new("r");
+        answer.token(&mut Vec::new(), "let me look");
+        answer.begin_anew();
+        answer.token(&mut Vec::new(), "four");
+        let ending = Ending {
+            stop_reason: StopReason::End,
+            usage: Usage::default(),
+            backend: "",
+            tool_calls: &[],
+            model: None,
+            timings: None,
+            thread: None,
+            steps: Some(2),
+        };
+        let mut out = Vec::new();
+        answer.done(&mut out, &ending);
+        assert!(matches!(read(&out), Response::Done { content, steps: Some(2), .. } if content == "four"));
+    }
+
     proptest! {
         #[test]
         fn tokens_and_done_read_back_as_they_were_said(
@@ -185,11 +223,13 @@ mod tests {
                 tool_calls: &[],
                 model: Some("m"),
                 timings: Some(Timings { queue_ms: 1, first_token_ms: Some(2), total_ms: 3 }),
+                thread: Some(&id),
+                steps: Some(2),
             };
             let mut out = Vec::new();
             answer.done(&mut out, &ending);
             prop_assert_eq!(read(&out), Response::Done {
-                id,
+                id: id.clone(),
                 content: tokens.concat(),
                 usage,
                 stop_reason: StopReason::Length,
@@ -197,6 +237,8 @@ mod tests {
                 model: Some("m".into()),
                 tool_calls: vec![],
                 timings: ending.timings,
+                thread: Some(id.clone()),
+                steps: Some(2),
             });
         }
     }

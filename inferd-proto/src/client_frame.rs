@@ -2,16 +2,19 @@
 //!
 //! A line becomes a [`ClientFrame`] or a [`Rejected`] that still carries the id, so that whoever sent it can be told.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::{EmbedRequest, ProtoError, Request};
+use crate::head::Head;
+use crate::{CallRequest, EmbedRequest, ProtoError, Request, ServersRequest, ToolsRequest};
 
 /// The longest reason a rejected line is given, in characters: it may quote what the client sent.
 const REASON_CHARS_MAX: usize = 500;
+
+/// The types that a line may have, as whoever sent another is told.
+const KINDS: &str = "`request`, `cancel`, `hello`, `embed`, `servers`, `tools`, `call` or `auth`";
 
 /// What a client may say.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +30,12 @@ pub enum ClientFrame {
     Hello,
     /// Embed these texts.
     Embed(EmbedRequest),
+    /// List the servers.
+    Servers(ServersRequest),
+    /// List their tools.
+    Tools(ToolsRequest),
+    /// Call one of these.
+    Call(CallRequest),
     /// A key, where none is needed or it was given already.
     Auth(Auth),
 }
@@ -75,12 +84,13 @@ impl ClientFrame {
             Some("cancel") => read(line).map(|Cancel { id }| Self::Cancel { id }),
             Some("hello") => read(line).map(|Hello {}| Self::Hello),
             Some("embed") => read(line).map(Self::Embed),
+            Some("servers") => read(line).map(Self::Servers),
+            Some("tools") => read(line).map(Self::Tools),
+            Some("call") => read(line).map(Self::Call),
             Some("auth") => read(line).map(Self::Auth),
             Some(other) => Err(Rejected {
                 id: head.id.unwrap_or_default().into_owned(),
-                error: ProtoError::InvalidRequest(cut(format!(
-                    "type: expected `request`, `cancel`, `hello`, `embed` or `auth`, got `{other}`"
-                ))),
+                error: ProtoError::InvalidRequest(cut(format!("type: expected {KINDS}, got `{other}`"))),
             }),
         }
     }
@@ -124,108 +134,6 @@ fn cut(mut reason: String) -> String {
         reason.push('…');
     }
     reason
-}
-
-/// Kind and id of a line, as far as they can be read: what was seen before an error still counts.
-#[derive(Default)]
-struct Head<'a> {
-    kind: Option<Cow<'a, str>>,
-    id: Option<Cow<'a, str>>,
-}
-
-impl<'a> Head<'a> {
-    fn of(line: &'a [u8]) -> Self {
-        let mut head = Self::default();
-        let mut json = serde_json::Deserializer::from_slice(line);
-        // An error is not lost here: the caller reads the line again for its reason.
-        json.deserialize_map(HeadVisitor(&mut head)).ok();
-        head
-    }
-}
-
-struct HeadVisitor<'h, 'a>(&'h mut Head<'a>);
-
-impl<'a> Visitor<'a> for HeadVisitor<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(Text(key)) = map.next_key()? {
-            match &*key {
-                "type" => {
-                    let kind = map.next_value::<TextOrNone<'a>>()?.0;
-                    self.0.kind = Some(kind.unwrap_or(Cow::Borrowed("what is no text")));
-                }
-                "id" => self.0.id = map.next_value::<TextOrNone<'a>>()?.0,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A string, borrowed where it holds no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// A string, or `None` for any other value: what stands after that one is still to be read.
-struct TextOrNone<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for TextOrNone<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Self)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| None)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Embeddings, Response};
+use crate::head::Head;
+use crate::{Called, Embeddings, Response, Servers, Tools};
 
 /// What a daemon may say.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,12 @@ pub enum DaemonFrame {
     Hello(Box<Hello>),
     /// The answer to an embedding request.
     Embeddings(Embeddings),
+    /// The servers there are.
+    Servers(Servers),
+    /// The tools there are.
+    Tools(Tools),
+    /// The result of a call.
+    Called(Called),
 }
 
 /// The answer to `hello`.
@@ -59,17 +66,36 @@ pub struct Model {
 }
 
 impl DaemonFrame {
+    /// The id of the request that this frame answers; empty for `hello`, which answers none.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Response(response) => response.id(),
+            Self::Hello(_) => "",
+            Self::Embeddings(Embeddings { id, .. })
+            | Self::Servers(Servers { id, .. })
+            | Self::Tools(Tools { id, .. })
+            | Self::Called(Called { id, .. }) => id,
+        }
+    }
+
     /// Reads a line.
     ///
     /// # Errors
     /// [`serde_json::Error`] for what is no frame of a daemon.
     pub fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        match serde_json::from_slice(line) {
-            Ok(response) => Ok(Self::Response(response)),
-            Err(error) => serde_json::from_slice(line)
-                .map(|hello| Self::Hello(Box::new(hello)))
-                .or_else(|_| serde_json::from_slice(line).map(Self::Embeddings))
-                .map_err(|_| error),
+        // Most lines are frames of answers, which are read once.
+        let error = match serde_json::from_slice(line) {
+            Ok(response) => return Ok(Self::Response(response)),
+            Err(error) => error,
+        };
+        match Head::of(line).kind.as_deref() {
+            Some("hello") => serde_json::from_slice(line).map(|hello| Self::Hello(Box::new(hello))),
+            Some("embeddings") => serde_json::from_slice(line).map(Self::Embeddings),
+            Some("servers") => serde_json::from_slice(line).map(Self::Servers),
+            Some("tools") => serde_json::from_slice(line).map(Self::Tools),
+            Some("called") => serde_json::from_slice(line).map(Self::Called),
+            _ => Err(error),
         }
     }
 }

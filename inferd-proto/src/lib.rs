@@ -11,24 +11,33 @@
 //! - What `+` marks in the specification is only written when it was asked for, so v1 readers never meet it.
 
 mod admin;
+mod agent;
 mod answer;
+mod call;
 mod caller;
 mod client_frame;
 mod daemon_frame;
 mod embed;
 mod error;
 mod frame;
+mod head;
 mod lines;
 mod message;
 mod request;
 mod resolved;
 mod response;
+mod servers;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tool;
+mod tools;
 
 pub use admin::{AdminCommand, AdminStatus, LoadPhase, Reloaded};
+pub use agent::{
+    AGENT_STEPS_MAX, AgentRequest, AgentTurn, NAME_CHARS_MAX, SERVER_ID_BYTES_MAX, is_server_id,
+};
 pub use answer::{Answer, Ending};
+pub use call::{CallRequest, Called, TOOL_NAME_BYTES_MAX};
 pub use caller::Caller;
 pub use client_frame::{Auth, ClientFrame, Rejected};
 pub use daemon_frame::{DaemonFrame, Hello, Limits, Model};
@@ -39,8 +48,10 @@ pub use lines::{FrameTooLarge, Lines};
 pub use message::{Block, Body, Content, Message, Role};
 pub use request::{Priority, Request, ResponseFormat};
 pub use resolved::{IMAGE_TOKEN_BUDGETS, ImageTokenBudget, Resolved, STOP_MAX};
-pub use response::{QueueState, Response, StopReason, Timings, TokenKind, Usage};
+pub use response::{Progress, QueueState, Response, StopReason, Timings, TokenKind, Usage};
+pub use servers::{ServerInfo, ServerState, Servers, ServersRequest};
 pub use tool::{Function, FunctionCall, FunctionName, FunctionTag, Tool, ToolCall, ToolChoice, ToolMode};
+pub use tools::{ServerTool, Tools, ToolsRequest, Warning};
 
 /// The version of the protocol spoken here, as `hello` reports it.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Message, Tool, ToolChoice};
+use crate::{AgentRequest, Message, Tool, ToolChoice};
 
 /// Asks for an answer to a conversation. [`Request::resolve`] says whether it is valid.
 ///
@@ -68,9 +68,9 @@ pub struct Request {
     /// Whether `status` frames of this request are wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<bool>,
-    /// Run turns with tools on a server.
+    /// Run the tools that the model calls, turn after turn, until it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Value>,
+    pub agent: Option<AgentRequest>,
 }
 
 /// The band a request waits in; a better band goes first.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Block, Body, Caller, Message, Priority, ProtoError, Request, ResponseFormat, Role, Tool, ToolChoice,
+    AgentRequest, AgentTurn, Block, Body, Caller, Message, Priority, ProtoError, Request, ResponseFormat,
+    Role, Tool, ToolChoice,
 };
 
 /// The values that `image_token_budget` may have.
@@ -72,6 +73,8 @@ pub struct Resolved {
     pub deadline: Option<Duration>,
     /// Whether `status` frames are wanted.
     pub progress: bool,
+    /// Run as an agent turn; then there are no `tools`.
+    pub agent: Option<Box<AgentTurn>>,
     /// Whether the request used anything that protocol v1 did not have, so that additive fields may answer it.
     pub additive: bool,
     /// Who asks.
@@ -93,9 +96,10 @@ impl Request {
         if self.stop.len() > STOP_MAX {
             return invalid(format!("stop: expected at most {STOP_MAX} texts, got {}", self.stop.len()));
         }
-        if self.agent.is_some() {
-            return invalid("agent: this daemon runs no agent turns");
+        if self.agent.is_some() && !self.tools.is_empty() {
+            return invalid("tools: expected none beside `agent`, which brings its own");
         }
+        let agent = self.agent.map(AgentRequest::resolve).transpose()?;
         if self.tool_choice.is_some() && self.tools.is_empty() {
             return invalid("tool_choice: expected `tools` beside it");
         }
@@ -138,6 +142,7 @@ impl Request {
             max_wait: self.max_wait_ms.map(Duration::from_millis),
             deadline: self.deadline_ms.map(Duration::from_millis),
             progress: self.progress.unwrap_or(false),
+            agent: agent.map(Box::new),
             additive,
             caller: Caller::default(),
         })

@@ -14,7 +14,7 @@ pub enum Response {
     Status {
         /// The request's id, or `admin`.
         id: String,
-        /// `queued`, `running` or `retrying`.
+        /// `queued`, `running` or `retrying`; of a tool `calling`, `called` or `failed`.
         status: String,
         /// With `queued`: the place in the queue, 1 is next.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,6 +22,15 @@ pub enum Response {
         /// With `running`: the lane that took the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         backend: Option<String>,
+        /// In an agent turn: which of its model turns this is about, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<u32>,
+        /// With `calling`, `called` and `failed`: the tool, spelt `server::tool`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
+        /// With `calling`: how far the tool says it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
     },
     /// The next piece of the answer.
     Token {
@@ -54,6 +63,12 @@ pub enum Response {
         /// Where the time went.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timings: Option<Timings>,
+        /// Of an agent turn: the conversation it belongs to, for the next turn to name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<String>,
+        /// Of an agent turn: how many model turns it took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps: Option<u32>,
     },
     /// There is no answer, or no more of it.
     Error {
@@ -73,6 +88,13 @@ pub enum Response {
 }
 
 impl Response {
+    /// A `status` frame that says no more than the word.
+    #[must_use]
+    pub fn status(id: impl Into<String>, status: impl Into<String>) -> Self {
+        let (id, status) = (id.into(), status.into());
+        Self::Status { id, status, position: None, backend: None, step: None, tool: None, progress: None }
+    }
+
     /// The id of the request that this frame answers.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -89,6 +111,19 @@ impl Response {
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Error { .. })
     }
+}
+
+/// How far a tool is, in its own measure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How much is done; it only grows.
+    pub done: f64,
+    /// How much there is to do, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<f64>,
+    /// What is being done, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// What a token is when it is not answer text.

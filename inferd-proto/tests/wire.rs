@@ -4,11 +4,13 @@
 use std::io::{BufRead, Cursor, Read};
 
 use inferd_proto::{
-    AdminCommand, AdminStatus, Block, Content, DaemonFrame, EmbedUsage, Embeddings, ErrorCode, FunctionCall,
-    FunctionTag, Hello, Limits, LoadPhase, MAX_FRAME_BYTES, Message, Model, ProtoError, QueueState, Reloaded,
-    Request, Response, Role, StopReason, Timings, TokenKind, ToolCall, Usage, read_frame, write_frame,
+    AdminCommand, AdminStatus, Block, Called, Content, DaemonFrame, EmbedUsage, Embeddings, ErrorCode,
+    FunctionCall, FunctionTag, Hello, Limits, LoadPhase, MAX_FRAME_BYTES, Message, Model, Progress,
+    ProtoError, QueueState, Reloaded, Request, Response, Role, ServerInfo, ServerState, ServerTool, Servers,
+    StopReason, Timings, TokenKind, ToolCall, Tools, Usage, Warning, read_frame, write_frame,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 
 /// The line of `frame`, having checked that it reads back as the same.
 fn line<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(frame: &T) -> String {
@@ -35,7 +37,26 @@ fn every_frame_of_an_answer() {
         model: model.map(str::to_owned),
         tool_calls,
         timings,
+        thread: None,
+        steps: None,
     };
+    let status = |word: &str, position, backend: Option<&str>, step, tool: Option<&str>| Response::Status {
+        id: "r".into(),
+        status: word.into(),
+        position,
+        backend: backend.map(str::to_owned),
+        step,
+        tool: tool.map(str::to_owned),
+        progress: None,
+    };
+    let mut half_way = status("calling", None, None, None, Some("files::read"));
+    if let Response::Status { progress, .. } = &mut half_way {
+        *progress = Some(Progress { done: 1.5, total: Some(3.0), message: Some("reading".into()) });
+    }
+    let mut turn = done(Some("m"), vec![], None);
+    if let Response::Done { thread, steps, .. } = &mut turn {
+        (*thread, *steps) = (Some("t-1".into()), Some(2));
+    }
     let timings = Timings { queue_ms: 1, first_token_ms: Some(20), total_ms: 300 };
     let error = |code, retry_after_ms, queue| Response::Error {
         id: "r".into(),
@@ -45,17 +66,16 @@ fn every_frame_of_an_answer() {
         queue,
     };
     let lines = [
-        Response::Status { id: "r".into(), status: "queued".into(), position: Some(2), backend: None },
-        Response::Status {
-            id: "r".into(),
-            status: "running".into(),
-            position: None,
-            backend: Some("local".into()),
-        },
+        status("queued", Some(2), None, None, None),
+        status("running", None, Some("local"), None, None),
+        status("running", None, Some("local"), Some(1), None),
+        status("calling", None, None, Some(1), Some("files::read")),
+        half_way,
         Response::Token { id: "r".into(), content: "ü".into(), kind: None },
         Response::Token { id: "r".into(), content: "hm".into(), kind: Some(TokenKind::Thinking) },
         done(None, vec![], None),
         done(Some("llama3.1:8b"), vec![call()], Some(timings)),
+        turn,
         error(ErrorCode::QueueFull, Some(250), Some(QueueState { running: 1, waiting: 4, capacity: 4 })),
         error(ErrorCode::BackendUnavailable, None, None),
         error(ErrorCode::InvalidRequest, None, None),
@@ -136,6 +156,60 @@ fn embeddings_are_told_from_answers() {
     };
     assert_eq!(DaemonFrame::parse(line.as_bytes()).unwrap(), DaemonFrame::Embeddings(expected));
     assert!(DaemonFrame::parse(br#"{"type":"future"}"#).is_err());
+}
+
+#[test]
+fn servers_tools_and_calls() {
+    let info = |server: &str, state, latency_ms, error: Option<&str>| ServerInfo {
+        server: server.into(),
+        kind: "http".into(),
+        state,
+        tools: 2,
+        latency_ms,
+        error: error.map(str::to_owned),
+    };
+    let servers = Servers {
+        id: "s".into(),
+        servers: vec![
+            info("files", ServerState::Live, Some(12), None),
+            info("new", ServerState::Connecting, None, None),
+            info("prod", ServerState::Down, None, Some("connection refused")),
+        ],
+        rooms: vec!["r1".into()],
+    };
+    let tool = |name: &str, description: Option<&str>, stale| ServerTool {
+        name: name.into(),
+        server: "files".into(),
+        description: description.map(str::to_owned),
+        input_schema: json!({"type": "object"}),
+        stale,
+    };
+    let tools = Tools {
+        id: "t".into(),
+        tools: vec![tool("files::read", Some("Reads a file"), false), tool("files::write", None, true)],
+        warnings: vec![Warning { server: "prod".into(), message: "left out: connection refused".into() }],
+    };
+    let called = |structured, is_error| Called {
+        id: "c".into(),
+        tool: "files::read".into(),
+        content: vec![json!({"type": "text", "text": "hi"})],
+        structured,
+        is_error,
+    };
+    let (whole, failed) = (called(Some(json!({"bytes": 2})), false), called(None, true));
+    let parse = |line: String| DaemonFrame::parse(line.as_bytes()).unwrap();
+    assert_eq!(parse(line(&servers)), DaemonFrame::Servers(servers.clone()));
+    assert_eq!(parse(line(&tools)), DaemonFrame::Tools(tools.clone()));
+    assert_eq!(parse(line(&whole)), DaemonFrame::Called(whole.clone()));
+    insta::assert_snapshot!([line(&servers), line(&tools), line(&whole), line(&failed)].concat());
+}
+
+#[test]
+fn what_a_later_daemon_says_of_a_server_is_no_error() {
+    let line = br#"{"type":"servers","id":"s","servers":[{"server":"x","kind":"k","state":"paused","tools":0,"new":1}]}"#;
+    let DaemonFrame::Servers(servers) = DaemonFrame::parse(line).unwrap() else { panic!("not servers") };
+    assert_eq!(servers.servers[0].state, ServerState::Unknown);
+    assert!(servers.rooms.is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inferd_proto::{Embeddings, Response};
+use inferd_proto::{DaemonFrame, Response, StopReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Broken, ClientError, Refusal};
@@ -12,6 +12,9 @@ pub const ANSWER_BYTES_MAX: u32 = 1 << 20;
 
 /// What a held frame costs beside its line, in bytes.
 const FRAME_BYTES_MIN: u32 = 128;
+
+/// Statuses kept for who waits for one frame; what is past it is not shown.
+const NEWS_MAX: usize = 16;
 
 /// A frame, and the room it takes until it is read or dropped.
 pub(super) type Held = (Response, OwnedSemaphorePermit);
@@ -23,8 +26,19 @@ pub(super) type Told<T> = oneshot::Sender<Result<T, ClientError>>;
 pub(super) enum Asker {
     /// Reads an answer.
     Reads(Inbox),
-    /// Waits for vectors.
-    Waits(Told<Embeddings>),
+    /// Waits for the one frame that answers.
+    Waits {
+        /// Learns of it.
+        told: Told<DaemonFrame>,
+        /// Shown where the request stands meanwhile, as far as there is room for it.
+        news: mpsc::Sender<Response>,
+    },
+}
+
+/// The waiting end of a request that one frame answers.
+pub(super) struct Wait {
+    pub(super) told: oneshot::Receiver<Result<DaemonFrame, ClientError>>,
+    pub(super) news: mpsc::Receiver<Response>,
 }
 
 /// The writing end of an answer.
@@ -46,16 +60,26 @@ impl Inbox {
     }
 }
 
-/// What a terminal frame means to who waits for vectors.
-pub(super) fn no_vectors(response: Response) -> ClientError {
+/// What a terminal frame of an answer means to who waits for another frame.
+pub(super) fn no_answer(response: Response) -> ClientError {
     match response {
         Response::Error { code, message, retry_after_ms, queue, .. } => {
             ClientError::Refused(Box::new(Refusal { code, message, retry_after_ms, queue }))
         }
-        Response::Done { .. } | Response::Token { .. } | Response::Status { .. } => {
-            ClientError::Broken(Broken::NotProtocol("texts were answered without vectors".to_owned()))
-        }
+        Response::Done { stop_reason: StopReason::Cancelled, .. } => ClientError::Cancelled,
+        Response::Done { .. } | Response::Token { .. } | Response::Status { .. } => not_asked_for(),
     }
+}
+
+/// A frame of another kind than the one that was waited for.
+pub(super) fn not_asked_for() -> ClientError {
+    ClientError::Broken(Broken::NotProtocol("a request was answered with what it did not ask for".to_owned()))
+}
+
+/// Both ends of a request that one frame answers.
+pub(super) fn wait() -> (Asker, Wait) {
+    let ((told, learns), (news, shown)) = (oneshot::channel(), mpsc::channel(NEWS_MAX));
+    (Asker::Waits { told, news }, Wait { told: learns, news: shown })
 }
 
 /// Both ends of an answer.

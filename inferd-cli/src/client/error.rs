@@ -34,6 +34,9 @@ pub enum ClientError {
     /// The daemon refused a request that one frame would have answered.
     #[error(transparent)]
     Refused(Box<Refusal>),
+    /// The request was cancelled before the one frame came that would have answered it.
+    #[error("cancelled")]
+    Cancelled,
     /// The daemon does not know `hello`; the text is its reason.
     #[error("daemon does not say what it can do: {0}")]
     NoHello(String),

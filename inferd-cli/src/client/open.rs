@@ -9,11 +9,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use inferd_proto::{DaemonFrame, Embeddings, ErrorCode, Hello, MAX_FRAME_BYTES, Response};
+use inferd_proto::{DaemonFrame, ErrorCode, Hello, MAX_FRAME_BYTES, Response};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::asker::{Asker, Held, Told, inbox, no_vectors};
+use super::asker::{Asker, Held, Told, Wait, inbox, no_answer, wait};
 use super::{Broken, ClientError};
 
 /// Unsent requests, in bytes: one of the largest, or many small ones.
@@ -62,15 +62,11 @@ impl Open {
         Ok(frames)
     }
 
-    /// Opens a request for vectors, in the same way.
-    pub(super) async fn embed(
-        &self,
-        id: &str,
-        line: &[u8],
-    ) -> Result<oneshot::Receiver<Result<Embeddings, ClientError>>, ClientError> {
-        let (told, vectors) = oneshot::channel();
-        self.open(id, line, Asker::Waits(told)).await?;
-        Ok(vectors)
+    /// Opens a request that one frame answers, in the same way.
+    pub(super) async fn single(&self, id: &str, line: &[u8]) -> Result<Wait, ClientError> {
+        let (asker, wait) = wait();
+        self.open(id, line, asker).await?;
+        Ok(wait)
     }
 
     async fn open(&self, id: &str, line: &[u8], asker: Asker) -> Result<(), ClientError> {
@@ -146,15 +142,14 @@ impl Open {
         let response = match frame {
             DaemonFrame::Response(response) => response,
             DaemonFrame::Hello(hello) => return self.tell(Ok(*hello)),
-            DaemonFrame::Embeddings(embeddings) => return self.give(embeddings),
+            single => return self.give(single),
         };
-        let inbox = match self.asker_of(&response) {
-            Some(Asker::Reads(inbox)) => inbox,
+        match self.asker_of(&response) {
+            Some(Asker::Reads(inbox)) => inbox.hold(response, bytes).await,
             // Dropped by one that no longer waits.
-            Some(Asker::Waits(told)) => return drop(told.send(Err(no_vectors(response)))),
-            None => return,
-        };
-        inbox.hold(response, bytes).await;
+            Some(Asker::Waits { told, .. }) => drop(told.send(Err(no_answer(response)))),
+            None => {}
+        }
     }
 
     /// Ends everything that is open.
@@ -166,7 +161,7 @@ impl Open {
             told.send(Err(ClientError::Broken(broken.clone()))).ok();
         }
         for (_, asker) in state.open.drain() {
-            if let Asker::Waits(told) = asker {
+            if let Asker::Waits { told, .. } = asker {
                 told.send(Err(ClientError::Broken(broken.clone()))).ok();
             }
         }
@@ -195,17 +190,21 @@ impl Open {
             response if response.is_terminal() => state.open.remove(response.id()),
             response => match state.open.get(response.id()) {
                 Some(Asker::Reads(inbox)) => Some(Asker::Reads(inbox.clone())),
-                // Where it stands is told to those who read on.
-                Some(Asker::Waits(_)) | None => None,
+                Some(Asker::Waits { news, .. }) => {
+                    // Full, or left by one that no longer looks: that is no news.
+                    news.try_send(response.clone()).ok();
+                    None
+                }
+                None => None,
             },
         }
     }
 
-    fn give(&self, embeddings: Embeddings) {
-        let asker = self.state().open.remove(&embeddings.id);
+    fn give(&self, frame: DaemonFrame) {
+        let asker = self.state().open.remove(frame.id());
         match asker {
-            Some(Asker::Waits(told)) => drop(told.send(Ok(embeddings))),
-            // An answer's reader has no use for them, and the daemon none for the request.
+            Some(Asker::Waits { told, .. }) => drop(told.send(Ok(frame))),
+            // An answer's reader has no use for it, and the daemon none for the request.
             Some(Asker::Reads(_)) | None => {}
         }
     }

@@ -120,9 +120,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     }
 
     pub(crate) async fn greets(&mut self) {
+        self.greets_with(&[]).await;
+    }
+
+    /// Answers a hello as a daemon of these features.
+    pub(crate) async fn greets_with(&mut self, features: &[&str]) {
         assert_eq!(self.hears().await, json!({"type": "hello"}));
         self.says(json!({
-            "type": "hello", "protocol": 1, "version": "0.3.0", "features": [],
+            "type": "hello", "protocol": 1, "version": "0.3.0", "features": features,
             "limits": {"frame_bytes_max": 1, "open_requests_max": 1, "active": 1, "queue_depth": 1},
             "models": [{"name": "llama3.1:8b", "backend": "ollama-11434", "ready": true}],
         }))

@@ -26,6 +26,10 @@ type Running = Pin<Box<dyn Future<Output = Arc<Call>> + Send>>;
 /// What is said to whoever comes, or still waits, when the daemon stops.
 const DRAINING: &str = "draining";
 
+/// What is said to who asks for something that `hello` does not list.
+const NO_SERVERS: &str = "this daemon has no servers";
+const NO_AGENTS: &str = "agent: this daemon runs no agent turns";
+
 /// What the calls of one connection share.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -83,6 +87,9 @@ impl Dispatch {
             // Where a key is needed it was given before the first line came here.
             Ok(ClientFrame::Auth(_)) => {}
             Ok(ClientFrame::Embed(request)) => self.embed(request, received),
+            Ok(ClientFrame::Servers(request)) => self.unsupported(&request.id, NO_SERVERS),
+            Ok(ClientFrame::Tools(request)) => self.unsupported(&request.id, NO_SERVERS),
+            Ok(ClientFrame::Call(request)) => self.unsupported(&request.id, NO_SERVERS),
             Err(Rejected { id, error }) => self.error(&id, error.to_error_code(), &error.to_string()),
         }
     }
@@ -93,6 +100,9 @@ impl Dispatch {
             Ok(resolved) => Box::new(resolved),
             Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
         };
+        if resolved.agent.is_some() {
+            return self.unsupported(&id, NO_AGENTS);
+        }
         let call = Call::new(id);
         let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.desk), &resolved, self.hello);
         let running = call::run(Arc::clone(&call), Arc::clone(&self.desk), resolved, received, frames);
@@ -139,6 +149,12 @@ impl Dispatch {
         let Desk { service, caller, .. } = &*self.desk;
         Entry::open(service, caller, received, || Asked { kind, model: None, bytes: 0 })
             .ended(Outcome::Refused(reason));
+    }
+
+    /// Refuses what this daemon was not set up for.
+    #[cold]
+    fn unsupported(&self, id: &str, message: &str) {
+        self.error(id, ErrorCode::InvalidRequest, message);
     }
 
     fn begin(&mut self, call: Arc<Call>, running: Running) {
@@ -196,8 +212,7 @@ impl Dispatch {
                     continue;
                 }
             };
-            let (id, status) = (call.id().to_owned(), status.to_owned());
-            let frame = Response::Status { id, status, position: None, backend: None };
+            let frame = Response::status(call.id(), status);
             self.desk.outbox.put(|out| Answer::frame(out, &frame));
         }
     }

@@ -73,6 +73,8 @@ fn cancelled(desk: &Desk, id: &str) {
         tool_calls: &[],
         model: None,
         timings: None,
+        thread: None,
+        steps: None,
     };
     desk.outbox.put(|out| Answer::new(id).done(out, &ending));
 }

@@ -51,6 +51,9 @@ impl Frames {
                         status: status.to_owned(),
                         position,
                         backend: Some(self.lane.clone()).filter(|lane| !lane.is_empty()),
+                        step: None,
+                        tool: None,
+                        progress: None,
                     },
                 );
             });
@@ -66,6 +69,8 @@ impl Frames {
             tool_calls: &[],
             model: None,
             timings: None,
+            thread: None,
+            steps: None,
         };
         self.desk.outbox.put(|out| self.answer.done(out, &ending));
     }
@@ -125,6 +130,8 @@ impl Replies for Frames {
                     tool_calls,
                     model: done.model.as_deref().filter(|_| self.additive),
                     timings: self.additive.then(|| done.clock.timings()),
+                    thread: None,
+                    steps: None,
                 };
                 self.desk.outbox.put(|out| self.answer.done(out, &ending));
             }

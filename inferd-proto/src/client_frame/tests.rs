@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Body, Role};
+use crate::{Body, Role, ServersRequest, ToolsRequest};
 
 /// What a line is answered with when it is rejected: id and message.
 fn rejected(line: &str) -> (String, String) {
@@ -31,6 +31,16 @@ fn each_type_is_read() {
     assert_eq!(kind(r#"{"id":"a","type":"cancel"}"#), ClientFrame::Cancel { id: "a".into() });
     assert_eq!(kind(r#"{"type":"hello","extra":1}"#), ClientFrame::Hello);
     assert!(matches!(kind(r#"{"type":"embed","input":["x"]}"#), ClientFrame::Embed(_)));
+    assert_eq!(
+        kind(r#"{"type":"servers","id":"s"}"#),
+        ClientFrame::Servers(ServersRequest { id: "s".into() })
+    );
+    assert_eq!(
+        kind(r#"{"type":"tools","server":"x"}"#),
+        ClientFrame::Tools(ToolsRequest { id: String::new(), server: Some("x".into()) })
+    );
+    let call = CallRequest { id: "c".into(), tool: "x::y".into(), ..CallRequest::default() };
+    assert_eq!(kind(r#"{"type":"call","id":"c","tool":"x::y"}"#), ClientFrame::Call(call));
     assert_eq!(kind(r#"{"type":"auth","key":"k"}"#), ClientFrame::Auth(Auth { key: "k".into() }));
 }
 
@@ -51,6 +61,12 @@ fn a_rejection_names_the_field_and_keeps_the_id() {
         rejected(r#"{"id":"f","messages":[{"role":"user","content":"cut"#),
         rejected(r#"{"id":"g","type":"teleport"}"#),
         rejected(r#"{"id":"h","type":"embed"}"#),
+        rejected(r#"{"type":"servers","id":5}"#),
+        rejected(r#"{"id":"h3","type":"tools","server":["x"]}"#),
+        rejected(r#"{"id":"h4","type":"call"}"#),
+        rejected(r#"{"id":"h5","type":"call","tool":"a::b","arguments":[1]}"#),
+        rejected(r#"{"id":"h6","messages":[],"agent":{"max_steps":-1}}"#),
+        rejected(r#"{"id":"h7","messages":[],"agent":"prod"}"#),
         rejected(r#"{"type":5,"id":"n","messages":[]}"#),
         rejected(r#"{"id":"o","type":"hello""#),
         rejected(r#"{"id":5,"messages":[]}"#),

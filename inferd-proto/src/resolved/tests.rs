@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{AGENT_STEPS_MAX, NAME_CHARS_MAX};
 
 fn resolve(fields: &Value) -> Result<Resolved, String> {
     let mut line = json!({"messages": [{"role": "user", "content": "hi"}]});
@@ -25,6 +26,9 @@ fn each_limit_is_accepted_at_its_edge() {
         json!({"image_token_budget": 1120}),
         json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "auto"}),
         json!({"deadline_ms": 0, "max_wait_ms": u64::MAX}),
+        json!({"agent": {"max_steps": 1}}),
+        json!({"agent": {"max_steps": AGENT_STEPS_MAX, "room": "é".repeat(NAME_CHARS_MAX)}}),
+        json!({"agent": null}),
     ] {
         assert!(resolve(&fields).is_ok(), "{fields}");
     }
@@ -40,7 +44,14 @@ fn each_rule_that_is_broken_names_its_field_and_what_was_expected() {
         json!({"stop": vec!["x"; STOP_MAX + 1]}),
         json!({"image_token_budget": 100}),
         json!({"tool_choice": "auto"}),
-        json!({"agent": {}}),
+        json!({"agent": {"server": "Prod"}}),
+        json!({"agent": {"server": "a__b"}}),
+        json!({"agent": {"room": ""}}),
+        json!({"agent": {"thread": "t".repeat(NAME_CHARS_MAX + 1)}}),
+        json!({"agent": {"max_steps": 0}}),
+        json!({"agent": {"max_steps": AGENT_STEPS_MAX + 1}}),
+        json!({"agent": {}, "tools": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"agent": {}, "tool_choice": "auto"}),
         json!({"messages": []}),
         json!({"messages": [{"role": "user", "content": []}]}),
         json!({"messages": [{"role": "tool", "content": "4"}]}),
@@ -70,9 +81,25 @@ fn additive_is_what_uses_a_field_that_v1_did_not_have() {
         json!({"max_wait_ms": 1}),
         json!({"deadline_ms": 1}),
         json!({"progress": false}),
+        json!({"agent": {}}),
         json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}),
         json!({"messages": [{"role": "tool", "content": "4", "tool_call_id": "c"}]}),
     ] {
         assert!(resolve(&fields).unwrap().additive, "{fields}");
     }
+}
+
+#[test]
+fn an_agent_turn_is_what_was_asked_for_and_nothing_is_made_up() {
+    let turn = |agent| resolve(&json!({ "agent": agent })).unwrap().agent.map(|turn| *turn);
+    assert_eq!(turn(json!({})), Some(AgentTurn::default()));
+    assert_eq!(turn(Value::Null), None);
+    let whole = json!({"server": "prod", "room": "r 1", "thread": "t", "max_steps": 3, "later": true});
+    let expected = AgentTurn {
+        server: Some("prod".to_owned()),
+        room: Some("r 1".to_owned()),
+        thread: Some("t".to_owned()),
+        max_steps: Some(3),
+    };
+    assert_eq!(turn(whole), Some(expected));
 }

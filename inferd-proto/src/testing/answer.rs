@@ -44,7 +44,18 @@ fn say(
             answer_id.clone_into(id);
             answer.thinking(out, content);
         }
-        Response::Done { id, content, usage, stop_reason, backend, model, tool_calls, timings } => {
+        Response::Done {
+            id,
+            content,
+            usage,
+            stop_reason,
+            backend,
+            model,
+            tool_calls,
+            timings,
+            thread,
+            steps,
+        } => {
             answer_id.clone_into(id);
             text.clone_into(content);
             let ending = Ending {
@@ -54,6 +65,8 @@ fn say(
                 tool_calls,
                 model: model.as_deref(),
                 timings: *timings,
+                thread: thread.as_deref(),
+                steps: *steps,
             };
             answer.done(out, &ending);
         }

@@ -11,6 +11,8 @@ const MESSAGE_CHARS_MAX: usize = 501;
 pub fn request(line: &[u8]) {
     match ClientFrame::parse(line) {
         Ok(ClientFrame::Request(request)) => read_again(*request),
+        Ok(ClientFrame::Tools(request)) => request.check().unwrap_or_else(|error| check_message(&error)),
+        Ok(ClientFrame::Call(request)) => request.check().unwrap_or_else(|error| check_message(&error)),
         Ok(_) => {}
         Err(Rejected { id, error }) => {
             check_message(&error);

@@ -15,6 +15,9 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
         r#"{"id":"empty","messages":[]}"#.to_owned(),
         ask_with("hot", r#","temperature":3"#),
         ask_with("agent", r#","agent":{"server":"x"}"#),
+        r#"{"id":"servers","type":"servers"}"#.to_owned(),
+        r#"{"id":"tools","type":"tools","server":"x"}"#.to_owned(),
+        r#"{"id":"call","type":"call","tool":"x::y"}"#.to_owned(),
         r#"{"id":"odd","type":"teleport"}"#.to_owned(),
     ] {
         answers.push(talk.ask(&line).await);
@@ -28,7 +31,10 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
     {"type":"error","id":"empty","code":"invalid_request","message":"messages: expected at least one message"}
     {"type":"error","id":"hot","code":"invalid_request","message":"temperature: expected a number from 0 to 2, got 3"}
     {"type":"error","id":"agent","code":"invalid_request","message":"agent: this daemon runs no agent turns"}
-    {"type":"error","id":"odd","code":"invalid_request","message":"type: expected `request`, `cancel`, `hello`, `embed` or `auth`, got `teleport`"}
+    {"type":"error","id":"servers","code":"invalid_request","message":"this daemon has no servers"}
+    {"type":"error","id":"tools","code":"invalid_request","message":"this daemon has no servers"}
+    {"type":"error","id":"call","code":"invalid_request","message":"this daemon has no servers"}
+    {"type":"error","id":"odd","code":"invalid_request","message":"type: expected `request`, `cancel`, `hello`, `embed`, `servers`, `tools`, `call` or `auth`, got `teleport`"}
     {"type":"error","id":"u","code":"invalid_request","message":"not valid JSON: invalid unicode code point at line 1 column 23"}
     "#);
     assert_eq!((backend.calls(), rig.counts()), (0, (0, 0)), "what is wrong takes no place");

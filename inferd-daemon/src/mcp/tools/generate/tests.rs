@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use inferd_proto::{Priority, ResponseFormat, ToolChoice, ToolMode};
+use inferd_proto::{AgentRequest, Priority, ResponseFormat, ToolChoice, ToolMode};
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn every_field_of_a_request_can_be_given() {
         max_wait_ms: Some(1),
         deadline_ms: Some(1),
         progress: Some(true),
-        agent: Some(Value::Null),
+        agent: Some(AgentRequest::default()),
     };
     let on_the_wire = serde_json::to_value(all).unwrap();
     // What the call itself says, and agent turns, which are a tool of their own.
