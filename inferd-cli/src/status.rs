@@ -21,6 +21,7 @@ struct Snapshot {
     clients: Value,
     sockets: Value,
     lanes: Vec<Lane>,
+    servers: Vec<Server>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +33,20 @@ struct Lane {
     running: u64,
     ready: bool,
     models: Vec<String>,
+}
+
+/// An upstream server.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Server {
+    id: String,
+    kind: String,
+    state: String,
+    since_s: u64,
+    latency_ms: Option<f64>,
+    tools: u64,
+    last_error: Option<String>,
+    remarks: Vec<String>,
 }
 
 /// Prints the daemon's state.
@@ -49,8 +64,18 @@ pub(crate) async fn run(args: &StatusArgs, reach: &Reach) -> anyhow::Result<Exit
 }
 
 fn page(snapshot: &Snapshot) -> String {
-    let Snapshot { version, uptime_s, running, active, waiting, queue_depth, clients, sockets, lanes } =
-        snapshot;
+    let Snapshot {
+        version,
+        uptime_s,
+        running,
+        active,
+        waiting,
+        queue_depth,
+        clients,
+        sockets,
+        lanes,
+        servers,
+    } = snapshot;
     let mut out = format!("inferd {version}, up {}\n", duration(*uptime_s));
     let mut line = |text: String| {
         out.push_str(&text);
@@ -65,7 +90,26 @@ fn page(snapshot: &Snapshot) -> String {
         count(clients)
     ));
     line(String::new());
-    out + &table::of(["LANE", "KIND", "STATE", "RUNNING", "MODELS"], lanes.iter().map(Lane::row))
+    out += &table::of(["LANE", "KIND", "STATE", "RUNNING", "MODELS"], lanes.iter().map(Lane::row));
+    if !servers.is_empty() {
+        out.push('\n');
+        let heads = ["SERVER", "KIND", "STATE", "FOR", "LATENCY", "TOOLS", "LAST ERROR"];
+        out += &table::of(heads, servers.iter().map(Server::row));
+        for Server { id, remarks, .. } in servers {
+            remarks.iter().for_each(|remark| out += &format!("{id}: left out: {remark}\n"));
+        }
+    }
+    out
+}
+
+impl Server {
+    fn row(&self) -> [String; 7] {
+        let Self { id, kind, state, since_s, latency_ms, tools, last_error, .. } = self;
+        let latency = latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        let (id, kind, state) = (id.clone(), kind.clone(), state.clone());
+        let error = last_error.clone().unwrap_or_default();
+        [id, kind, state, duration(*since_s), latency, tools.to_string(), error]
+    }
 }
 
 impl Lane {
@@ -120,6 +164,12 @@ mod tests {
                 {"name": "ollama-11434", "kind": "openai", "state": "passing", "running": 1, "ready": true,
                  "models": ["llama3.1:8b", "qwen2:7b"]},
                 {"name": "cloud", "kind": "openai", "state": "shut", "running": 0, "ready": false, "models": []},
+            ],
+            "servers": [
+                {"id": "files", "kind": "stdio", "state": "ready", "since_s": 700, "latency_ms": 1.3, "tools": 12,
+                 "remarks": ["tools: \"x\": it has no input schema"]},
+                {"id": "prod", "kind": "http", "state": "waiting", "since_s": 3, "tools": 0,
+                 "last_error": "connect to prod:443: connection refused"},
             ],
         });
         insta::assert_snapshot!(page(&Snapshot::deserialize(snapshot).unwrap()));

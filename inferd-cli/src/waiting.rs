@@ -36,9 +36,14 @@ impl Waiting {
     /// Shows where the request stands.
     pub(crate) fn show(&self, status: &Response) {
         if let Some(message) = words::waiting(status) {
-            self.0.enable_steady_tick(TICK);
-            self.0.set_message(message.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
+            self.say(&message);
         }
+    }
+
+    /// Shows what is waited for.
+    pub(crate) fn say(&self, message: &str) {
+        self.0.enable_steady_tick(TICK);
+        self.0.set_message(message.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
     }
 
     /// Leaves a line on the terminal, if anybody sees it.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inferd_daemon::audit::{Caller, Door, Kind, Outcome, Row};
 use inferd_daemon::mcp::session::{EventKind, Principal, SESSIONS_MAX, SessionState, SessionStore};
+use inferd_daemon::queue::ClientKey;
 use inferd_daemon::state::{Settings, State};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -53,7 +54,7 @@ async fn rows() {
     const ROWS: u32 = 16_000;
     let dir = tempfile::tempdir().expect("there is room");
     let state = State::open(Settings::new(dir.path().join("state.db"), 30)).expect("a thread is to be had");
-    let caller = Caller { client: "bench".into(), door: Door::Ndjson };
+    let caller = Caller::new(&ClientKey::Connection(0), Door::Ndjson);
     let mut took = Vec::new();
     for _ in 0..20 {
         let begun = Instant::now();

@@ -32,7 +32,7 @@ pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub use rooms::{RoomConfig, ToolPattern};
 pub(crate) use section::line_of;
-pub use servers::{Reach, ServerConfig};
+pub use servers::{OWN_SERVER_ID, Reach, ServerConfig};
 pub use source::Source;
 
 use crate::lifecycle::Identity;

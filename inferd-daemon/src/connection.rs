@@ -12,11 +12,14 @@
 //! - When this future ends, every call it held is dropped, and with it every place, permit and generation.
 //! - Between requests a connection holds no buffers: bytes are read into a buffer of the thread.
 
+mod agent;
 mod auth;
 mod call;
 mod dispatch;
 mod embedding;
+mod listing;
 mod outbox;
+mod tool;
 mod wire;
 
 use std::cell::RefCell;

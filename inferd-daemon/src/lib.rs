@@ -7,6 +7,7 @@
 //! Read [`answer`] first: it is the life of a request on one page.
 
 mod admin;
+mod agent;
 pub mod answer;
 pub mod audit;
 pub mod backends;

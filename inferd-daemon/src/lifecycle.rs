@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::agent::Agents;
 use crate::audit::{self, Audit, Caller};
 use crate::connection;
 use crate::endpoint::{Listener, Peer, Socket};
@@ -91,6 +92,7 @@ pub async fn serve_tcp(
         limits: ConnectionLimits::default(),
         stop: stop.clone(),
         audit: Audit::off(),
+        agents: Agents::alone(),
     });
     let keys = context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key)));
     let terms = Terms { service, keys, identity: Identity::default() };

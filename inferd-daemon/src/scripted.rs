@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt, stream};
 use inferd_engine::{Backend, GenerateError, TokenEvent, TokenStream};
-use inferd_proto::{Resolved, StopReason, Usage};
+use inferd_proto::{FunctionCall, FunctionTag, Resolved, StopReason, ToolCall, Usage};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use vectors::Vectors;
@@ -190,6 +190,21 @@ pub(crate) fn done(completion_tokens: u32) -> TokenEvent {
         stop_reason: StopReason::End,
         usage: Usage { prompt_tokens: 1, completion_tokens },
         tool_calls: Vec::new(),
+        model: None,
+    }
+}
+
+/// The end of a turn in which these tools are called, each with arguments as the model writes them.
+pub(crate) fn calling(calls: &[(&str, &str)]) -> TokenEvent {
+    let call = |(n, (name, arguments)): (usize, &(&str, &str))| ToolCall {
+        id: format!("call {n}"),
+        r#type: FunctionTag::Function,
+        function: FunctionCall { name: (*name).to_owned(), arguments: (*arguments).to_owned() },
+    };
+    TokenEvent::Done {
+        stop_reason: StopReason::ToolCalls,
+        usage: Usage { prompt_tokens: 1, completion_tokens: 1 },
+        tool_calls: calls.iter().enumerate().map(call).collect(),
         model: None,
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use inferd_proto::{Hello, Limits, MAX_FRAME_BYTES, PROTOCOL_VERSION};
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 
-/// Additive features of the protocol that are served, as `hello` names them.
-const FEATURES: [&str; 11] = [
+/// Additive features of the protocol that are always served, as `hello` names them.
+const FEATURES: [&str; 12] = [
+    "agent",
     "blocks",
     "cancel",
     "deadline",
@@ -26,6 +28,9 @@ const FEATURES: [&str; 11] = [
     "tools",
 ];
 
+/// The feature of a daemon that has upstream servers.
+const SERVERS: &str = "servers";
+
 /// Shared by all connections of a daemon.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
@@ -35,6 +40,8 @@ pub(crate) struct Service {
     pub(crate) stop: Stop,
     /// Where calls leave their rows.
     pub(crate) audit: Audit,
+    /// Agent turns, and the upstream servers whose tools they call.
+    pub(crate) agents: Agents,
 }
 
 /// What one connection may hold.
@@ -94,13 +101,19 @@ impl Stop {
 }
 
 impl Service {
+    /// Whether there are upstream servers, be they there or not.
+    pub(crate) fn has_servers(&self) -> bool {
+        !self.agents.upstreams().catalogue().servers.is_empty()
+    }
+
     /// The answer to `hello`.
     pub(crate) fn hello(&self) -> Hello {
         let gate = self.gate.limits();
+        let servers = self.has_servers().then_some(SERVERS);
         Hello {
             protocol: PROTOCOL_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: FEATURES.map(str::to_owned).to_vec(),
+            features: FEATURES.into_iter().chain(servers).map(str::to_owned).collect(),
             limits: Limits {
                 frame_bytes_max: self.limits.frame_bytes_max,
                 open_requests_max: self.limits.open_requests_max,

@@ -27,9 +27,10 @@ mod slot;
 mod supervise;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -41,8 +42,9 @@ pub use patience::Patience;
 pub use session::Progress;
 
 use crate::config::ServerConfig;
-use session::Ask;
+use session::{Ask, Connect};
 use slot::Slot;
+use supervise::Supervisor;
 
 /// A server that is wanted, with what it is shown.
 #[derive(Debug, Clone)]
@@ -54,11 +56,14 @@ pub struct Wanted {
 }
 
 /// The upstream servers of a daemon. Clones are of the same ones.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Upstreams(Arc<Inner>);
 
-#[derive(Debug)]
+/// How servers are connected to.
+type Connectors = Box<dyn Fn(Wanted, Patience) -> Box<dyn Connect> + Send + Sync>;
+
 struct Inner {
+    connectors: Connectors,
     servers: Mutex<BTreeMap<String, Supervised>>,
     catalogue: watch::Sender<Arc<Catalogue>>,
     patience: Patience,
@@ -75,15 +80,22 @@ struct Supervised {
 }
 
 impl Upstreams {
-    /// None yet; see [`Upstreams::want`].
+    /// None yet; see [`Upstreams::want`]. They end when `stopping` is cancelled.
     #[must_use]
-    pub fn new(patience: Patience) -> Self {
+    pub fn new(patience: Patience, stopping: CancellationToken) -> Self {
+        let connector =
+            |wanted, patience| Box::new(mcp::Connector::new(wanted, patience)) as Box<dyn Connect>;
+        Self::connected_by(Box::new(connector), patience, stopping)
+    }
+
+    fn connected_by(connectors: Connectors, patience: Patience, stopping: CancellationToken) -> Self {
         Self(Arc::new(Inner {
+            connectors,
             servers: Mutex::default(),
             catalogue: watch::Sender::new(Arc::default()),
             patience,
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping: stopping.child_token(),
         }))
     }
 
@@ -98,7 +110,7 @@ impl Upstreams {
                 return;
             }
             servers.retain(|id, server| {
-                let stays = new.get(id).is_some_and(|wanted| wanted.is_as(&server.wanted));
+                let stays = new.get(id).is_some_and(|wanted| *wanted == server.wanted);
                 if stays {
                     new.remove(id);
                 } else {
@@ -108,9 +120,9 @@ impl Upstreams {
             });
             for (id, wanted) in new {
                 let (slot, stop) = (Arc::new(Slot::new(&wanted.config)), self.0.stopping.child_token());
-                let supervised = supervise::supervise(wanted.clone(), Arc::clone(&slot), self.clone());
-                let ends = stop.clone();
-                self.0.tasks.spawn(supervised.run(ends));
+                let connector = (self.0.connectors)(wanted.clone(), self.0.patience);
+                let supervisor = Supervisor::new(connector, Arc::clone(&slot), self.clone());
+                self.0.tasks.spawn(supervisor.run(stop.clone()));
                 servers.insert(id, Supervised { wanted, slot, stop });
             }
         }
@@ -212,9 +224,10 @@ impl Upstreams {
         let servers = self.lock();
         let listed: HashMap<&str, slot::Standing> =
             servers.iter().map(|(id, server)| (id.as_str(), server.slot.standing())).collect();
+        // The lock on the servers is held, so nobody else puts one in its place meanwhile.
+        let (next, is_news) = self.catalogue().followed_by(&listed);
         self.0.catalogue.send_if_modified(|catalogue| {
-            let (new, is_news) = catalogue.followed_by(&listed);
-            *catalogue = Arc::new(new);
+            *catalogue = Arc::new(next);
             is_news
         });
     }
@@ -225,16 +238,20 @@ impl Upstreams {
     }
 }
 
-impl Wanted {
-    /// Whether a server as `other` says would be the same.
-    fn is_as(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret;
-        let key = |wanted: &Self| wanted.key.as_ref().map(|key| key.expose_secret().to_owned());
-        self.config == other.config && key(self) == key(other)
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams").field("servers", &self.lock().keys()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Wanted {
+    fn eq(&self, other: &Self) -> bool {
+        let [key, others] = [self, other].map(|wanted| wanted.key.as_ref().map(ExposeSecret::expose_secret));
+        self.config == other.config && key == others
     }
 }
 
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -57,11 +57,7 @@ impl Site {
     ///
     /// # Errors
     /// [`BadUrl`], and a key that no header can hold is [`BadUrl::Credentials`].
-    pub fn new(
-        url: &str,
-        key: Option<&SecretString>,
-        connect_timeout: Duration,
-    ) -> Result<Self, BadUrl> {
+    pub fn new(url: &str, key: Option<&SecretString>, connect_timeout: Duration) -> Result<Self, BadUrl> {
         let origin = Origin::parse(url, "")?;
         let uri: Uri = url.trim().parse().map_err(|_| BadUrl::NotAnUrl)?;
         let target = uri.path().parse().map_err(|_| BadUrl::NotAnUrl)?;

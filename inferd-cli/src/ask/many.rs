@@ -23,14 +23,15 @@ use crate::feature::{self, Feature};
 use crate::link::Link;
 use crate::screen::{Output, Screen};
 use crate::turn::interrupt;
+use crate::waiting::Waiting;
 use crate::words;
 
 /// How long the daemon has to say that cancelled requests have ended.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is open, and what is to be done with what ends.
-#[derive(Default)]
 struct Round {
+    waiting: Waiting,
     answers: SelectAll<Named>,
     /// The first success is enough.
     any: bool,
@@ -39,6 +40,8 @@ struct Round {
     asked: usize,
     /// How many answers were printed.
     printed: usize,
+    /// The servers still to be heard from.
+    open: Vec<String>,
     failures: Vec<Exit>,
 }
 
@@ -55,7 +58,16 @@ pub(super) async fn run(mut args: AskArgs, prompt: String, reach: &Reach) -> any
         Ok(link) => link,
         Err(exit) => return Ok(exit),
     };
-    let mut round = Round { any: args.many.any, json: args.json, ..Round::default() };
+    let mut round = Round {
+        waiting: Waiting::new(),
+        answers: SelectAll::new(),
+        any: args.many.any,
+        json: args.json,
+        open: servers.clone(),
+        asked: 0,
+        printed: 0,
+        failures: Vec::new(),
+    };
     let mut request = request(args, prompt, false);
     request.stream = Some(false);
     let exit = tokio::select! {
@@ -83,10 +95,17 @@ impl Round {
             }
             self.asked += 1;
         }
+        self.wait();
         while let Some((server, frame)) = self.answers.next().await {
+            if matches!(&frame, Ok(frame) if !frame.is_terminal()) {
+                continue;
+            }
+            self.open.retain(|open| *open != server);
+            self.waiting.clear();
             if self.ended(&server, frame)? && self.any {
                 return Ok(Exit::Ok);
             }
+            self.wait();
         }
         Ok(match self.failures.as_slice() {
             [] => Exit::Ok,
@@ -96,11 +115,18 @@ impl Round {
         })
     }
 
-    /// Tells what a server has said; whether that is an answer.
+    /// Shows whose answers are missing.
+    fn wait(&self) {
+        if !self.open.is_empty() {
+            self.waiting.again();
+            self.waiting.say(&format!("waiting for {}", self.open.join(", ")));
+        }
+    }
+
+    /// Tells how a server's request has ended; whether with an answer.
     fn ended(&mut self, server: &str, frame: Result<Response, ClientError>) -> io::Result<bool> {
         let frame = match frame {
-            Ok(frame) if frame.is_terminal() => frame,
-            Ok(_) => return Ok(false),
+            Ok(frame) => frame,
             Err(error) => {
                 self.failed(server, &words::chain(&error), Exit::from(&error));
                 return Ok(false);
@@ -157,6 +183,7 @@ impl Round {
 
     /// Ends what is still open, and gives the daemon a moment to say so.
     async fn cancel(mut self) {
+        self.waiting.clear();
         for named in &mut self.answers {
             named.answer.cancel();
         }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod calls;
 mod vectors;
 
 /// Nothing here takes as long; a test that waits longer has failed.
@@ -307,4 +308,5 @@ fn what_a_client_does_may_be_done_in_a_task() {
     is_send(&client.hello());
     is_send(&client.generate(request("a")));
     is_send(&client.embed(EmbedRequest::default()));
+    is_send(&client.call(inferd_proto::CallRequest::default(), |_| {}));
 }

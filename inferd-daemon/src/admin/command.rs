@@ -9,6 +9,7 @@ use super::{Admin, frame};
 use crate::mcp::SessionStore;
 use crate::router::LaneState;
 use crate::service::Service;
+use crate::upstream::{Server, Upstreams};
 
 /// What a snapshot is taken of.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Serving {
     pub(crate) sockets: Sockets,
     /// Those of MCP clients, where such are taken.
     pub(crate) sessions: Option<SessionStore>,
+    pub(crate) upstreams: Upstreams,
 }
 
 /// Where the daemon listens.
@@ -52,6 +54,9 @@ struct Snapshot<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<usize>,
     lanes: Vec<LaneState>,
+    /// Upstream servers, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<Server>,
 }
 
 /// Carries out a command; what it is answered with.
@@ -79,7 +84,10 @@ fn refused(code: ErrorCode, message: String) -> Vec<u8> {
     frame(&Response::Error { id, code, message, retry_after_ms: None, queue: None })
 }
 
-fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions }: &'a Serving) -> Snapshot<'a> {
+fn snapshot<'a>(
+    admin: &Admin,
+    Serving { service, sockets, sessions, upstreams }: &'a Serving,
+) -> Snapshot<'a> {
     let queue = service.gate.state();
     Snapshot {
         id: "admin",
@@ -96,5 +104,6 @@ fn snapshot<'a>(admin: &Admin, Serving { service, sockets, sessions }: &'a Servi
         clients: service.gate.clients(),
         sessions: sessions.as_ref().map(SessionStore::len),
         lanes: service.router.state(),
+        servers: upstreams.catalogue().servers.clone(),
     }
 }

@@ -5,10 +5,12 @@ use inferd_proto::AdminStatus;
 use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{ConnectionLimits, Service, Stop};
+use crate::upstream::{Patience, Upstreams};
 
 /// The admin side of a daemon, and a reader of it.
 struct Desk {
@@ -30,13 +32,16 @@ impl Desk {
             limits: ConnectionLimits::default(),
             stop: Stop::default(),
             audit: Audit::off(),
+            agents: Agents::alone(),
         };
         let sockets = Sockets {
             local: "/run/inferd.sock".into(),
             tcp: Some(([127, 0, 0, 1], 47321).into()),
             mcp: None,
         };
-        self.admin.serving.set(Serving { service: Arc::new(service), sockets, sessions: None }).unwrap();
+        let upstreams = Upstreams::new(Patience::default(), self.stopped.clone());
+        let serving = Serving { service: Arc::new(service), sockets, sessions: None, upstreams };
+        self.admin.serving.set(serving).unwrap();
     }
 
     fn visit(&self, pipe_bytes: usize) -> Visitor {

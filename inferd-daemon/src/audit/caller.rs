@@ -34,6 +34,8 @@ pub struct Caller {
     pub client: Arc<str>,
     /// Its door.
     pub door: Door,
+    /// Whose the conversations are that it begins: whoever has the same name here may go on with them.
+    pub owner: Arc<str>,
 }
 
 impl Caller {
@@ -47,6 +49,13 @@ impl Caller {
             ClientKey::Connection(number) => format!("connection {number}"),
             ClientKey::Session(number) => format!("session {number}"),
         };
-        Self { client: client.into(), door }
+        let owner = match key {
+            ClientKey::Process { uid, .. } | ClientKey::User { uid } => format!("uid {uid}"),
+            ClientKey::Key(name) => format!("{} key {name}", door.as_str()),
+            // Nobody knows them apart once they have come back.
+            ClientKey::Connection(_) => door.as_str().to_owned(),
+            ClientKey::Session(number) => format!("session {number}"),
+        };
+        Self { client: client.into(), door, owner: owner.into() }
     }
 }

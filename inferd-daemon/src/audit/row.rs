@@ -15,6 +15,10 @@ pub enum Kind {
     Generate,
     /// Vectors.
     Embed,
+    /// An answer, in as many steps as it takes.
+    Agent,
+    /// A tool's result.
+    Call,
 }
 
 impl Kind {
@@ -24,6 +28,8 @@ impl Kind {
         match self {
             Self::Generate => "generate",
             Self::Embed => "embed",
+            Self::Agent => "agent",
+            Self::Call => "call",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::entry::millis_since_1970;
 use super::row::rounded;
 use super::*;
+use crate::agent::Agents;
 use crate::queue::{Admission, ClientKey};
 use crate::router::Router;
 use crate::service::{ConnectionLimits, Service, Stop};
@@ -15,7 +16,7 @@ use crate::state::Settings;
 pub(crate) fn row(at_ms: i64) -> Row {
     Row {
         at_ms,
-        caller: Caller { client: Arc::from("key laptop"), door: Door::Tcp },
+        caller: Caller::new(&ClientKey::Key("laptop".to_owned()), Door::Tcp),
         kind: Kind::Generate,
         lane: Some("local".into()),
         model: Some("small".into()),
@@ -135,6 +136,7 @@ async fn an_entry_that_is_dropped_is_that_of_a_client_that_left() {
         limits: ConnectionLimits::default(),
         stop: Stop::default(),
         audit: Audit::new(state.clone()),
+        agents: Agents::alone(),
     });
     let asked = Asked { kind: Kind::Embed, model: Some(&long), bytes: 100 };
     let mut entry = Entry::open(&service, &caller, tokio::time::Instant::now(), || asked);

@@ -13,6 +13,9 @@ use super::error::ConfigError;
 use super::read::{is_variable, key_source};
 use super::section::Section;
 
+/// What the daemon itself is called where a server's id is asked for.
+pub const OWN_SERVER_ID: &str = "inferd";
+
 /// The longest id of a server or a room, in bytes.
 const ID_BYTES_MAX: usize = 32;
 
@@ -193,6 +196,9 @@ pub(super) fn servers(
     let mut servers: Vec<ServerConfig> = Vec::new();
     for section in sections {
         let server = ServerConfig::read(&section)?;
+        if server.id == OWN_SERVER_ID {
+            return Err(section.wrong("id", "`inferd` is what this daemon itself is called"));
+        }
         if servers.iter().any(|other| other.id == server.id) {
             let reason =
                 format!("there is a server `{}` already: the names of their tools would collide", server.id);

@@ -8,15 +8,16 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
 use inferd_proto::{
-    Answer, ClientFrame, EmbedRequest, ErrorCode, FrameTooLarge, Rejected, Request, Response,
+    Answer, CallRequest, ClientFrame, EmbedRequest, ErrorCode, FrameTooLarge, ProtoError, Rejected, Request,
+    Response, ServersRequest, ToolsRequest,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::call::{self, Call, Stage};
-use super::embedding;
 use super::outbox::Outbox;
-use super::wire::{Frames, millis};
+use super::wire::{Frames, millis, put_whole};
+use super::{agent, embedding, listing, tool};
 use crate::audit::{Asked, Caller, Entry, Kind, Outcome};
 use crate::queue::Client;
 use crate::service::Service;
@@ -26,9 +27,8 @@ type Running = Pin<Box<dyn Future<Output = Arc<Call>> + Send>>;
 /// What is said to whoever comes, or still waits, when the daemon stops.
 const DRAINING: &str = "draining";
 
-/// What is said to who asks for something that `hello` does not list.
+/// What is said to who asks for servers where none is configured.
 const NO_SERVERS: &str = "this daemon has no servers";
-const NO_AGENTS: &str = "agent: this daemon runs no agent turns";
 
 /// What the calls of one connection share.
 #[derive(Debug)]
@@ -87,48 +87,91 @@ impl Dispatch {
             // Where a key is needed it was given before the first line came here.
             Ok(ClientFrame::Auth(_)) => {}
             Ok(ClientFrame::Embed(request)) => self.embed(request, received),
-            Ok(ClientFrame::Servers(request)) => self.unsupported(&request.id, NO_SERVERS),
-            Ok(ClientFrame::Tools(request)) => self.unsupported(&request.id, NO_SERVERS),
-            Ok(ClientFrame::Call(request)) => self.unsupported(&request.id, NO_SERVERS),
-            Err(Rejected { id, error }) => self.error(&id, error.to_error_code(), &error.to_string()),
+            Ok(ClientFrame::Servers(request)) => self.servers(request),
+            Ok(ClientFrame::Tools(request)) => self.tools(request),
+            Ok(ClientFrame::Call(request)) => self.call_tool(request, received),
+            Err(Rejected { id, error }) => self.invalid(&id, &error),
         }
     }
 
     fn open(&mut self, mut request: Request, received: Instant) {
-        let Some(id) = self.enter(std::mem::take(&mut request.id), Kind::Generate, received) else { return };
+        let kind = if request.agent.is_some() { Kind::Agent } else { Kind::Generate };
+        let Some(id) = self.enter(std::mem::take(&mut request.id), kind, received) else { return };
         let resolved = match request.resolve() {
             Ok(resolved) => Box::new(resolved),
-            Err(error) => return self.error(&id, error.to_error_code(), &error.to_string()),
+            Err(error) => return self.invalid(&id, &error),
         };
-        if resolved.agent.is_some() {
-            return self.unsupported(&id, NO_AGENTS);
-        }
         let call = Call::new(id);
         let frames = Frames::new(Arc::clone(&call), Arc::clone(&self.desk), &resolved, self.hello);
-        let running = call::run(Arc::clone(&call), Arc::clone(&self.desk), resolved, received, frames);
-        self.begin(call, Box::pin(running));
+        let (this, desk) = (Arc::clone(&call), Arc::clone(&self.desk));
+        let running: Running = if resolved.agent.is_some() {
+            Box::pin(agent::run(this, desk, resolved, received, frames))
+        } else {
+            Box::pin(call::run(this, desk, resolved, received, frames))
+        };
+        self.begin(call, running);
     }
 
     fn embed(&mut self, mut request: EmbedRequest, received: Instant) {
         let Some(id) = self.enter(std::mem::take(&mut request.id), Kind::Embed, received) else { return };
         if let Err(error) = request.check() {
-            return self.error(&id, error.to_error_code(), &error.to_string());
+            return self.invalid(&id, &error);
         }
         let call = Call::new(id);
         let running = embedding::run(Arc::clone(&call), Arc::clone(&self.desk), request, received);
         self.begin(call, Box::pin(running));
     }
 
+    fn call_tool(&mut self, mut request: CallRequest, received: Instant) {
+        let Some(id) = self.enter(std::mem::take(&mut request.id), Kind::Call, received) else { return };
+        if let Err(error) = self.has_servers().and_then(|()| request.check()) {
+            return self.invalid(&id, &error);
+        }
+        let call = Call::new(id);
+        let running = tool::run(Arc::clone(&call), Arc::clone(&self.desk), request, received);
+        self.begin(call, Box::pin(running));
+    }
+
+    fn servers(&self, request: ServersRequest) {
+        let Some(id) = self.identify(request.id) else { return };
+        if let Err(error) = self.has_servers() {
+            return self.invalid(&id, &error);
+        }
+        let agents = &self.desk.service.agents;
+        let servers = listing::servers(id, &agents.upstreams().catalogue(), agents.rooms());
+        put_whole(&self.desk, &servers.id, &servers, |max| {
+            format!("the list exceeds a frame of {max} bytes")
+        });
+    }
+
+    fn tools(&self, request: ToolsRequest) {
+        let Some(id) = self.identify(request.id.clone()) else { return };
+        if let Err(error) = self.has_servers().and_then(|()| request.check()) {
+            return self.invalid(&id, &error);
+        }
+        let catalogue = self.desk.service.agents.upstreams().catalogue();
+        match listing::tools(id.clone(), &catalogue, request.server.as_deref()) {
+            Some(tools) => put_whole(&self.desk, &id, &tools, |max| {
+                format!("server: the list exceeds a frame of {max} bytes, ask for that of one server")
+            }),
+            None => {
+                let message = format!("server: there is no server {:?}", request.server.unwrap_or_default());
+                self.error(&id, ErrorCode::InvalidRequest, &message);
+            }
+        }
+    }
+
+    /// Whether there is any server to ask.
+    fn has_servers(&self) -> Result<(), ProtoError> {
+        if self.desk.service.has_servers() {
+            return Ok(());
+        }
+        Err(ProtoError::InvalidRequest(NO_SERVERS.to_owned()))
+    }
+
     /// Whether another call may be opened, and under which id. If not, it has been told why.
-    fn enter(&self, mut id: String, kind: Kind, received: Instant) -> Option<String> {
-        if id.is_empty() && !self.calls.is_empty() {
-            id = Uuid::now_v7().to_string();
-        }
-        if self.call(&id).is_some() {
-            let message = "id: expected one that is not open on this connection";
-            self.error(&id, ErrorCode::InvalidRequest, message);
-            return None;
-        }
+    fn enter(&self, id: String, kind: Kind, received: Instant) -> Option<String> {
+        let id = self.identify(id)?;
         // Asked of the word itself: nobody who was told of it has a request taken.
         if self.desk.service.stop.is_said() {
             self.error(&id, ErrorCode::BackendUnavailable, DRAINING);
@@ -143,18 +186,25 @@ impl Dispatch {
         Some(id)
     }
 
+    /// The id under which a line is answered. If there is none, its sender has been told why.
+    fn identify(&self, mut id: String) -> Option<String> {
+        if id.is_empty() && !self.calls.is_empty() {
+            id = Uuid::now_v7().to_string();
+        }
+        if self.call(&id).is_some() {
+            let message = "id: expected one that is not open on this connection";
+            self.error(&id, ErrorCode::InvalidRequest, message);
+            return None;
+        }
+        Some(id)
+    }
+
     /// Leaves the row of a call that never was one.
     #[cold]
     fn refused(&self, kind: Kind, received: Instant, reason: &'static str) {
         let Desk { service, caller, .. } = &*self.desk;
         Entry::open(service, caller, received, || Asked { kind, model: None, bytes: 0 })
             .ended(Outcome::Refused(reason));
-    }
-
-    /// Refuses what this daemon was not set up for.
-    #[cold]
-    fn unsupported(&self, id: &str, message: &str) {
-        self.error(id, ErrorCode::InvalidRequest, message);
     }
 
     fn begin(&mut self, call: Arc<Call>, running: Running) {
@@ -249,6 +299,11 @@ impl Dispatch {
 
     fn call(&self, id: &str) -> Option<&Arc<Call>> {
         self.calls.iter().find(|call| call.id() == id)
+    }
+
+    #[cold]
+    fn invalid(&self, id: &str, error: &ProtoError) {
+        self.error(id, error.to_error_code(), &error.to_string());
     }
 
     fn error(&self, id: &str, code: ErrorCode, message: &str) {

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use inferd_engine::Embedded;
-use inferd_proto::{Answer, EmbedRequest, Embeddings, Ending, ErrorCode, StopReason, Usage};
+use inferd_proto::{EmbedRequest, Embeddings};
 use tokio::time::Instant;
 
 use super::call::{Call, Stage};
 use super::dispatch::Desk;
-use super::wire::refuse;
+use super::wire::{cancelled, put_whole, refuse};
 use crate::answer::embed;
 use crate::audit::{Asked, Entry, Outcome};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(
         Some(Err(error)) => {
             tracing::debug!(id = call.id(), %error, "embedding failed");
             entry.ended(Outcome::from(&error));
-            refuse(&desk, call.id(), &error, named_model);
+            refuse(&desk, call.id(), error.said(named_model), &error);
         }
         None => {
             entry.ended(Outcome::CANCELLED);
@@ -50,31 +50,8 @@ pub(super) async fn run(
 
 fn answer(desk: &Desk, id: &str, Embedded { embeddings, model, usage }: Embedded, backend: String) {
     let dimensions = embeddings.first().map_or(0, Vec::len);
-    let (id, frame_bytes_max) = (id.to_owned(), desk.service.limits.frame_bytes_max);
-    desk.outbox.put(|out| {
-        let before = out.len();
-        let frame = Embeddings { id, embeddings, dimensions, model, usage, backend };
-        serde_json::to_writer(&mut *out, &frame).expect("plain data is JSON, and a Vec takes every byte");
-        out.push(b'\n');
-        if out.len() - before > frame_bytes_max {
-            out.truncate(before);
-            let message =
-                format!("input: the vectors exceed a frame of {frame_bytes_max} bytes, ask in parts");
-            Answer::error(out, &frame.id, ErrorCode::InvalidRequest, &message, None, None);
-        }
+    let frame = Embeddings { id: id.to_owned(), embeddings, dimensions, model, usage, backend };
+    put_whole(desk, id, &frame, |max| {
+        format!("input: the vectors exceed a frame of {max} bytes, ask in parts")
     });
-}
-
-fn cancelled(desk: &Desk, id: &str) {
-    let ending = Ending {
-        stop_reason: StopReason::Cancelled,
-        usage: Usage::default(),
-        backend: "",
-        tool_calls: &[],
-        model: None,
-        timings: None,
-        thread: None,
-        steps: None,
-    };
-    desk.outbox.put(|out| Answer::new(id).done(out, &ending));
 }

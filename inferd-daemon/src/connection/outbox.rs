@@ -53,6 +53,11 @@ impl Outbox {
         .await;
     }
 
+    /// Whether what is only nice to know may be said.
+    pub(super) fn has_room(&self) -> bool {
+        self.lock().bytes.len() < BEHIND_BYTES
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().bytes.is_empty()
     }

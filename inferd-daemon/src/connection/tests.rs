@@ -11,12 +11,17 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::{Audit, Door};
+use crate::config::Config;
 use crate::queue::{Admission, ClientKey, Limits};
 use crate::router::{LaneConfig, Router};
 use crate::scripted::{Scripted, Turn, answer, done, token};
 use crate::service::{ConnectionLimits, Stop};
+use crate::upstream::Wanted;
+use crate::upstream::scripted::Stage;
 
+mod agent;
 mod auditing;
 mod cancelling;
 mod dialect;
@@ -26,8 +31,10 @@ mod law;
 mod leaving;
 mod limits;
 mod lines;
+mod listing;
 mod pipelining;
 mod stopping;
+mod tool;
 mod writing;
 
 /// The daemon's end of a connection: like a local socket where `LOCAL`, else like TCP. Notes each write.
@@ -102,14 +109,33 @@ impl Rig {
     }
 
     fn routing(router: Router, gate: Admission, limits: ConnectionLimits) -> Self {
-        let service =
-            Service { gate, router: Arc::new(router), limits, stop: Stop::default(), audit: Audit::off() };
+        let service = Service {
+            gate,
+            router: Arc::new(router),
+            limits,
+            stop: Stop::default(),
+            audit: Audit::off(),
+            agents: Agents::alone(),
+        };
         Self { service: Arc::new(service), connections: TaskTracker::new(), opened: AtomicU64::new(0) }
     }
 
     /// The same, leaving rows.
     fn audited(mut self, audit: Audit) -> Self {
         Arc::get_mut(&mut self.service).expect("nobody is connected yet").audit = audit;
+        self
+    }
+
+    /// The same, with these servers and rooms.
+    fn with_servers(mut self, stage: &Stage, rooms: &str) -> Self {
+        let service = Arc::get_mut(&mut self.service).expect("nobody is connected yet");
+        service.agents = Agents::new(stage.upstreams.clone());
+        let servers = stage.upstreams.catalogue().servers.clone();
+        let sections =
+            servers.iter().map(|server| format!("[[servers]]\nid = \"{}\"\ncommand = [\"x\"]\n", server.id));
+        let config = Config::parse(&(sections.collect::<String>() + rooms)).unwrap();
+        let wanted = config.servers.into_iter().map(|config| Wanted { config, key: None });
+        service.agents.reconfigure(wanted, &config.rooms);
         self
     }
 

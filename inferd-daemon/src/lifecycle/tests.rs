@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::agent::Agents;
 use crate::endpoint::Hangup;
 use crate::scripted::{Scripted, Turn, token};
 
@@ -60,6 +61,7 @@ impl Street {
             limits: ConnectionLimits::default(),
             stop: stop.clone(),
             audit: Audit::off(),
+            agents: Agents::alone(),
         });
         let keys = |key| Some(Arc::new(Keys::from_plain("default", key)));
         let terms = Terms { service, keys: key.and_then(keys), identity: Identity::default() };

@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::reloader::ReloadError;
 use super::wanted::Wanted;
 use crate::admin::Hub;
+use crate::agent::Agents;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, Source};
 use crate::lifecycle::{Door, Room, Terms};
@@ -26,6 +27,7 @@ use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
 use crate::state::State;
+use crate::upstream::{Patience, Upstreams};
 
 /// Everything that a reload changes.
 pub(super) struct Live {
@@ -36,6 +38,7 @@ pub(super) struct Live {
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
     room: Room,
+    upstreams: Upstreams,
     around: Around,
 }
 
@@ -68,17 +71,21 @@ impl Live {
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
+        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
         let service = Service {
             gate: Admission::with_limits(wanted.gate_limits()),
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),
             limits: wanted.connection_limits(),
             stop,
             audit: wanted.audit(around.state.as_ref()),
+            agents: Agents::new(upstreams.clone()),
         };
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
+        upstreams.want(wanted.servers());
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, mcp, room, around })
+        Ok(Self { source, wanted, built, terms, mcp, room, upstreams, around })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -91,6 +98,11 @@ impl Live {
 
     pub(super) fn backends(&self) -> &[Arc<dyn Backend>] {
         &self.built
+    }
+
+    /// The upstream servers. They are the same value at any time.
+    pub(super) fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     /// What connections work with now. Gate and lanes are the same ones at any time.
@@ -170,9 +182,11 @@ impl Live {
         service.gate.reconfigure(wanted.gate_limits());
         service.router.reconfigure(wanted.lanes(&built));
         self.room.resize(wanted.config.limits.connections_max);
+        service.agents.reconfigure(wanted.servers(), &wanted.config.rooms);
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());
+        self.upstreams.want(wanted.servers());
         self.wanted = wanted;
 
         let replaced = std::mem::replace(&mut self.built, built);

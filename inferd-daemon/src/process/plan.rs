@@ -71,7 +71,24 @@ fn changed_settings(old: &Wanted, new: &Wanted) -> BTreeSet<String> {
             changed.extend(keys.iter().filter(|name| after.contains_key(**name)).map(ToString::to_string));
         }
     }
+    changed.extend(changed_tables("[[servers]]", old.servers(), new.servers(), |server| &server.config.id));
+    let rooms = |wanted: &Wanted| wanted.config.rooms.clone().into_iter();
+    changed.extend(changed_tables("[[rooms]]", rooms(old), rooms(new), |room| &room.id));
     changed
+}
+
+/// The tables of one list that came, went or changed, as `[[list]] id`.
+fn changed_tables<T: PartialEq>(
+    heading: &str,
+    old: impl Iterator<Item = T>,
+    new: impl Iterator<Item = T>,
+    id: impl Fn(&T) -> &String,
+) -> Vec<String> {
+    let (old, new): (Vec<T>, Vec<T>) = (old.collect(), new.collect());
+    let alone = |these: &[T], others: &[T]| -> Vec<String> {
+        these.iter().filter(|it| !others.contains(it)).map(|it| format!("{heading} {}", id(it))).collect()
+    };
+    [alone(&old, &new), alone(&new, &old)].concat()
 }
 
 #[cfg(test)]

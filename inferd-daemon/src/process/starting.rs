@@ -70,7 +70,12 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
         None => None,
     };
 
-    admin.serving.get_or_init(|| Serving { service: live.service(), sockets: sockets.clone(), sessions });
+    admin.serving.get_or_init(|| Serving {
+        service: live.service(),
+        sockets: sockets.clone(),
+        sessions,
+        upstreams: live.upstreams().clone(),
+    });
     admin.hub.publish(AdminStatus::Ready);
     service_manager::tell(Word::Ready);
     let stopped = admin_stop.clone();

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - One reload at a time, none once the daemon drains.
-//! - What has to be ended is ended in order: listeners, connections, backends, the admin socket, the state, the lock.
+//! - What has to be ended is ended in order: listeners, connections, agent sessions, upstream servers, backends, the admin socket, the state, the lock.
 
 use inferd_proto::AdminStatus;
 use tokio::sync::mpsc;
@@ -73,6 +73,8 @@ impl Supervisor {
             self.stop.end();
             self.connections.wait().await;
         }
+        self.live.service().agents.dispose().await;
+        self.live.upstreams().stop().await;
         for backend in self.live.backends() {
             stop_backend(&**backend).await;
         }

@@ -18,6 +18,7 @@ use crate::router::LaneConfig;
 use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service};
 use crate::state::State;
+use crate::upstream;
 
 /// A configuration with everything that it names.
 #[derive(Debug, Clone)]
@@ -93,6 +94,14 @@ impl Wanted {
             keys: self.secrets.mcp_clients.clone().map(Arc::new),
             limits: mcp::Limits { connections_max, ..mcp::Limits::default() },
         }
+    }
+
+    /// The upstream servers, with what they are shown.
+    pub(super) fn servers(&self) -> impl Iterator<Item = upstream::Wanted> {
+        self.config.servers.iter().map(|server| upstream::Wanted {
+            config: server.clone(),
+            key: self.secrets.of_server(&server.id).cloned(),
+        })
     }
 
     pub(super) fn gate_limits(&self) -> queue::Limits {

@@ -141,7 +141,8 @@ pub(super) async fn ask(
 impl CallResult {
     /// The result that `server` gave.
     pub(super) fn read(server: &str, result: Value) -> Result<Self, CallError> {
-        let malformed = |reason: &str| CallError::Malformed { server: server.to_owned(), reason: reason.to_owned() };
+        let malformed =
+            |reason: &str| CallError::Malformed { server: server.to_owned(), reason: reason.to_owned() };
         let Value::Object(mut result) = result else { return Err(malformed("expected an object")) };
         match result.get("resultType").and_then(Value::as_str) {
             None | Some("complete") => {}

@@ -158,9 +158,8 @@ impl Catalogue {
             version: self.version,
         };
         next.version.tools += u64::from(!same(&self.tools, &next.tools));
-        next.version.resources += u64::from(
-            !same(&self.resources, &next.resources) || !same(&self.templates, &next.templates),
-        );
+        next.version.resources +=
+            u64::from(!same(&self.resources, &next.resources) || !same(&self.templates, &next.templates));
         next.version.prompts += u64::from(!same(&self.prompts, &next.prompts));
         let seen = |servers: &[Server]| -> Vec<_> {
             servers.iter().map(|server| (server.id.clone(), server.condition.clone())).collect()

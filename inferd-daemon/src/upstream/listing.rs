@@ -53,7 +53,11 @@ impl Listing {
                     Ok(page) => page,
                     // Many offer resources and know of no templates.
                     Err(Fault::Refused { .. }) if list == List::Templates => break,
-                    Err(fault) => return Err(fault),
+                    Err(Fault::Refused { message, .. }) => {
+                        gathered.remarks.add(format!("{}: it refused to list them: {message}", list.key()));
+                        break;
+                    }
+                    Err(fault @ Fault::Lost(_)) => return Err(fault),
                 };
                 match gathered.page(page) {
                     Some(next) => cursor = Some(next),

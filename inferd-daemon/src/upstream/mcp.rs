@@ -17,9 +17,11 @@ mod rpc;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::Wanted;
 use super::patience::Patience;
-use super::session::Session;
+use super::session::{Connect, Session};
 use crate::config::Reach;
 use child::Child;
 use ear::Ear;
@@ -40,19 +42,17 @@ impl Connector {
     pub(super) fn new(wanted: Wanted, patience: Patience) -> Self {
         Self { wanted, patience }
     }
+}
 
-    /// A session, or why there is none. Dropped before its end, it leaves nothing behind.
-    pub(super) async fn connect(&self) -> Result<Arc<dyn Session>, String> {
+#[async_trait]
+impl Connect for Connector {
+    async fn connect(&self) -> Result<Arc<dyn Session>, String> {
         let ear = Arc::new(Ear::new(&self.wanted.config.id));
         match &self.wanted.config.reach {
             Reach::Command { command, env } => {
-                let (child, output, input) =
-                    Child::start(command, env, Arc::clone(&ear), self.patience.end)?;
+                let (child, output, input) = Child::start(command, env, Arc::clone(&ear), self.patience.end)?;
                 let transport = Lines::new(output, input, Arc::clone(&ear));
-                match Rpc::begin(transport, ear, Some(child)).await {
-                    Ok(session) => Ok(Arc::new(session)),
-                    Err(reason) => Err(reason),
-                }
+                Ok(Arc::new(Rpc::begin(transport, ear, Some(child)).await?))
             }
             Reach::Url { url, .. } => {
                 let http = Http::new(url, self.wanted.key.as_ref(), self.patience.connect, Arc::clone(&ear))?;
@@ -62,4 +62,15 @@ impl Connector {
             Reach::Inferd { .. } => Err("this version does not connect to servers of kind inferd".to_owned()),
         }
     }
+}
+
+/// A session with whoever is at the other end of `pipe`, which is no program.
+#[cfg(test)]
+pub(super) async fn over_pipe(
+    server: &str,
+    pipe: tokio::io::DuplexStream,
+) -> Result<Arc<dyn Session>, String> {
+    let ear = Arc::new(Ear::new(server));
+    let (from, to) = tokio::io::split(pipe);
+    Ok(Arc::new(Rpc::begin(Lines::new(from, to, Arc::clone(&ear)), ear, None).await?))
 }

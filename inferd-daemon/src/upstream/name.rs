@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn any_other_name_is_made_valid_and_tells_itself_apart_by_a_hash() {
-        insta::assert_snapshot!(spelling("files", "read file"), @"files__read_file_0b8fb0c7a1f5");
-        insta::assert_snapshot!(spelling("a", &"b".repeat(62)), @"a__bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb_4b3f");
-        insta::assert_snapshot!(spelling("wörld", "grüße"), @"");
+        insta::assert_snapshot!(spelling("files", "read file"), @"files__read_file_8be139393700");
+        insta::assert_snapshot!(spelling("a", &"b".repeat(62)), @"a__bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb_e317d737040e");
+        insta::assert_snapshot!(spelling("world", "grüße"), @"world__gr__e_b8f8d1116859");
         assert_ne!(spelling("files", "read file"), spelling("files", "read/file"));
         assert_ne!(spelling("a", "_b"), spelling("a_", "b"));
     }

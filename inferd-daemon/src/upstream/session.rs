@@ -1,11 +1,19 @@
 //! What a connected server can be asked, whatever it speaks: the seam between supervision and protocols.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
+
+/// Connects to one server, any number of times.
+#[async_trait]
+pub(super) trait Connect: Send + Sync {
+    /// A session, or why there is none. Dropped before its end, it leaves nothing behind.
+    async fn connect(&self) -> Result<Arc<dyn Session>, String>;
+}
 
 /// A connected server. Dropping a question that is not answered yet cancels it there.
 #[async_trait]

@@ -32,6 +32,8 @@ pub(super) struct Slot {
 struct Held {
     session: Option<Arc<dyn Session>>,
     standing: Standing,
+    /// Why it was not there the last time that the log was told, unless it was there since.
+    logged: Option<String>,
 }
 
 /// How a server stands, and what it offers or did.
@@ -54,7 +56,7 @@ impl Slot {
         let (id, kind) = (config.id.clone(), config.kind());
         let server = Server { id: id.clone(), kind, condition, since: Instant::now(), latency: None };
         let standing = Standing { server, listing: Arc::default() };
-        let held = Mutex::new(Held { session: None, standing });
+        let held = Mutex::new(Held { session: None, standing, logged: None });
         Self { id, held, nudge: Notify::new(), calls: Semaphore::new(CALLS_MAX) }
     }
 
@@ -94,6 +96,7 @@ impl Slot {
         self.enter(State::Ready);
         let mut held = self.lock();
         held.session = Some(Arc::clone(session));
+        held.logged = None;
         let server = &mut held.standing.server;
         server.latency = Some(latency);
         server.condition.tools = listing.tools.len();
@@ -101,11 +104,26 @@ impl Slot {
         held.standing.listing = Arc::new(listing);
     }
 
-    pub(super) fn lost(&self, reason: String) {
+    /// It is no longer to be called, and why.
+    pub(super) fn losing(&self, reason: &str) {
         self.enter(State::Waiting);
         let mut held = self.lock();
         held.session = None;
-        held.standing.server.condition.last_error = Some(reason);
+        held.standing.server.condition.last_error = Some(reason.to_owned());
+    }
+
+    /// It is not there, and why; whether that is news to whoever reads the log.
+    pub(super) fn lost(&self, reason: String) -> bool {
+        self.losing(&reason);
+        let logged = &mut self.lock().logged;
+        let is_news = logged.as_ref() != Some(&reason);
+        *logged = Some(reason);
+        is_news
+    }
+
+    /// Whether what it offers differs from what it offered before.
+    pub(super) fn offers_other_than(&self, listing: &Listing) -> bool {
+        *self.lock().standing.listing != *listing
     }
 
     pub(super) fn answered_within(&self, latency: Duration) {

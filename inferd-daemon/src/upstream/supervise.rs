@@ -11,13 +11,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Upstreams;
 use super::backoff::Backoff;
 use super::listing::Listing;
-use super::mcp::Connector;
 use super::patience::Patience;
-use super::session::{Fault, Session};
+use super::session::{Connect, Fault, Session};
 use super::slot::Slot;
-use super::{Upstreams, Wanted};
 
 /// A session that lasted this long was a success: the next wait is the shortest again.
 const LASTING: Duration = Duration::from_secs(10);
@@ -27,18 +26,18 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// The supervision of one server.
 pub(super) struct Supervisor {
-    connector: Connector,
+    connector: Box<dyn Connect>,
     slot: Arc<Slot>,
     upstreams: Upstreams,
     patience: Patience,
 }
 
-pub(super) fn supervise(wanted: Wanted, slot: Arc<Slot>, upstreams: Upstreams) -> Supervisor {
-    let patience = upstreams.0.patience;
-    Supervisor { connector: Connector::new(wanted, patience), slot, upstreams, patience }
-}
-
 impl Supervisor {
+    pub(super) fn new(connector: Box<dyn Connect>, slot: Arc<Slot>, upstreams: Upstreams) -> Self {
+        let patience = upstreams.0.patience;
+        Self { connector, slot, upstreams, patience }
+    }
+
     /// Goes on until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new();
@@ -51,7 +50,7 @@ impl Supervisor {
                 None => return,
                 Some(Ok(Ok(session))) => {
                     let reason = self.attend(&session, &stop).await;
-                    self.slot.lost(reason.clone());
+                    self.slot.losing(&reason);
                     self.upstreams.publish();
                     session.close().await;
                     reason
@@ -72,9 +71,12 @@ impl Supervisor {
     /// Waits for the next attempt; somebody who calls meanwhile makes it come at once.
     async fn wait(&self, reason: String, backoff: &mut Backoff, stop: &CancellationToken) {
         let wait = backoff.wait(fastrand::f64());
-        let server = self.slot.id.as_str();
-        tracing::warn!(server, reason, wait_s = wait.as_secs_f64(), "an upstream server is not connected");
-        self.slot.lost(reason);
+        let (server, wait_s) = (self.slot.id.as_str(), wait.as_secs_f64());
+        if self.slot.lost(reason.clone()) {
+            tracing::warn!(server, reason, wait_s, "an upstream server is not connected");
+        } else {
+            tracing::debug!(server, reason, wait_s, "an upstream server is still not connected");
+        }
         self.upstreams.publish();
         let sooner = async {
             sleep(PAUSE_MIN.min(wait)).await;
@@ -101,9 +103,11 @@ impl Supervisor {
             };
             match listed {
                 Ok((listing, latency)) => {
-                    self.log(&listing, first);
-                    self.slot.ready(session, listing, latency);
-                    self.upstreams.publish();
+                    if first || self.slot.offers_other_than(&listing) {
+                        self.log(&listing, first);
+                        self.slot.ready(session, listing, latency);
+                        self.upstreams.publish();
+                    }
                     first = false;
                 }
                 Err(reason) if first => return reason,
@@ -161,7 +165,9 @@ impl Supervisor {
                     self.upstreams.publish();
                 }
                 Ok(Err(Fault::Lost(reason))) => return reason,
-                Err(_) => return format!("no answer to a ping within {} s", self.patience.list.as_secs_f64()),
+                Err(_) => {
+                    return format!("no answer to a ping within {} s", self.patience.list.as_secs_f64());
+                }
             }
         }
     }

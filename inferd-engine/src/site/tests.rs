@@ -41,7 +41,8 @@ async fn a_request_goes_to_the_very_path_with_the_key_and_the_answer_comes_as_ev
         stream.write_all(format!("{head}{events}").as_bytes()).await.unwrap();
     })
     .await;
-    let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-more"), HeaderValue::from_static("1"))]);
+    let headers =
+        HeaderMap::from_iter([(http::HeaderName::from_static("x-more"), HeaderValue::from_static("1"))]);
     let reply = site.send(Method::POST, headers, Bytes::from_static(b"hello")).await.unwrap();
     assert_eq!(reply.status, StatusCode::OK);
     let mut events = reply.events(1024);

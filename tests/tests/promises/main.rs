@@ -8,6 +8,7 @@ mod keys;
 mod kill_nine;
 mod limits;
 mod malformed_lines;
+mod many_servers;
 mod mcp;
 mod mutated_lines;
 mod reloading;

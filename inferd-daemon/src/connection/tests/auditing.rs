@@ -9,19 +9,19 @@ use crate::audit::{Logged, Query, read};
 use crate::state::{Settings, State};
 
 /// Where the rows of a test go.
-struct Book {
+pub(super) struct Book {
     dir: tempfile::TempDir,
     state: State,
 }
 
 impl Book {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(Settings::new(dir.path().join("state.db"), 30)).unwrap();
         Self { dir, state }
     }
 
-    fn audit(&self) -> Audit {
+    pub(super) fn audit(&self) -> Audit {
         Audit::new(self.state.clone())
     }
 
@@ -30,7 +30,7 @@ impl Book {
     }
 
     /// The rows, once everything is written.
-    async fn rows(&self) -> Vec<Logged> {
+    pub(super) async fn rows(&self) -> Vec<Logged> {
         self.state.close().await;
         read(&self.path(), &Query { since: None, count: 1000 }).unwrap()
     }

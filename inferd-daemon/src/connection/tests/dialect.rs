@@ -57,7 +57,7 @@ async fn after_hello_every_request_is_answered_in_full() {
     let mut talk = rig.local();
     talk.send(r#"{"type":"hello"}"#).await;
     let hello = talk.line().await.unwrap();
-    insta::assert_snapshot!(hello.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r#"{"type":"hello","protocol":1,"version":"VERSION","features":["blocks","cancel","deadline","embed","hello","model","pipelining","priority","progress","response_format","tools"],"limits":{"frame_bytes_max":67108864,"open_requests_max":256,"active":4,"queue_depth":16},"models":[{"name":"*","backend":"lane","ready":true}]}"#);
+    insta::assert_snapshot!(hello.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @r#"{"type":"hello","protocol":1,"version":"VERSION","features":["agent","blocks","cancel","deadline","embed","hello","model","pipelining","priority","progress","response_format","tools"],"limits":{"frame_bytes_max":67108864,"open_requests_max":256,"active":4,"queue_depth":16},"models":[{"name":"*","backend":"lane","ready":true}]}"#);
     let full = rig.local().ask(&ask_with("a", r#","seed":1"#)).await;
     assert_eq!(talk.ask(&ask("a")).await, full);
     assert_ne!(rig.local().ask(&ask("a")).await, full, "another connection did not say hello");

@@ -30,7 +30,7 @@ async fn a_line_that_is_wrong_is_refused_and_the_connection_goes_on() {
     {"type":"error","id":"cut","code":"invalid_request","message":"not valid JSON: EOF while parsing an object at line 1 column 25"}
     {"type":"error","id":"empty","code":"invalid_request","message":"messages: expected at least one message"}
     {"type":"error","id":"hot","code":"invalid_request","message":"temperature: expected a number from 0 to 2, got 3"}
-    {"type":"error","id":"agent","code":"invalid_request","message":"agent: this daemon runs no agent turns"}
+    {"type":"error","id":"agent","code":"invalid_request","message":"agent.server: there is no server \"x\""}
     {"type":"error","id":"servers","code":"invalid_request","message":"this daemon has no servers"}
     {"type":"error","id":"tools","code":"invalid_request","message":"this daemon has no servers"}
     {"type":"error","id":"call","code":"invalid_request","message":"this daemon has no servers"}

@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, 
 use tokio::time::timeout;
 
 use super::*;
+use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::mcp::{own_menu, tools};
 use crate::queue::Admission;
@@ -37,7 +38,14 @@ impl Rig {
     fn with_gate(backend: Arc<dyn Backend>, gate: Admission) -> Self {
         let router = Arc::new(Router::new(vec![backend]));
         let limits = ConnectionLimits::default();
-        let service = Arc::new(Service { gate, router, limits, stop: Stop::default(), audit: Audit::off() });
+        let service = Arc::new(Service {
+            gate,
+            router,
+            limits,
+            stop: Stop::default(),
+            audit: Audit::off(),
+            agents: Agents::alone(),
+        });
         let terms = watch::Sender::new(Terms {
             service,
             keys: None,

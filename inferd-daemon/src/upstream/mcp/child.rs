@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ear::Ear;
@@ -27,10 +27,13 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 /// How often it is looked whether all that a program has started is gone.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How long what was killed may take to be gone.
+const KILLED: Duration = Duration::from_secs(1);
+
 /// A running program.
 #[derive(Debug)]
 pub(super) struct Child {
-    process: tokio::sync::Mutex<tokio::process::Child>,
+    process: tokio::sync::Mutex<Process>,
     stderr: tokio::sync::Mutex<Option<ChildStderr>>,
     group: Group,
     ear: Arc<Ear>,
@@ -89,22 +92,24 @@ impl Child {
     pub(super) async fn close(&self) {
         self.group.terminate();
         let mut process = self.process.lock().await;
-        let gone = async {
-            if let Err(error) = process.wait().await {
-                tracing::warn!(server = self.ear.server, %error, "a program cannot be waited for");
-            }
-            while !self.group.is_gone() {
-                sleep(POLL).await;
-            }
-        };
-        if timeout(self.patience, gone).await.is_err() {
+        if timeout(self.patience, self.gone(&mut process)).await.is_err() {
             tracing::warn!(server = self.ear.server, "a program did not end when it was told to: killed");
-        }
-        self.group.kill();
-        if let Err(error) = process.kill().await {
-            tracing::warn!(server = self.ear.server, %error, "a program cannot be killed");
+            self.group.kill();
+            if timeout(KILLED, self.gone(&mut process)).await.is_err() {
+                tracing::warn!(server = self.ear.server, "a program was killed and is not gone");
+            }
         }
         self.group.forget();
+    }
+
+    /// When nothing of it runs any more.
+    async fn gone(&self, process: &mut Process) {
+        if let Err(error) = process.wait().await {
+            tracing::warn!(server = self.ear.server, %error, "a program cannot be waited for");
+        }
+        while !self.group.is_gone() {
+            sleep(POLL).await;
+        }
     }
 
     /// Puts what it says on its standard error into the log, until it closes that.
@@ -144,3 +149,6 @@ impl Child {
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -12,8 +12,8 @@ use rmcp::model::{
     ProgressToken, RequestId, ServerJsonRpcMessage, ServerResult,
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use super::super::session::Progress;
@@ -149,7 +149,11 @@ impl Ear {
     /// `None`: whose it was cannot be told.
     pub(super) fn too_long(&self, beginning: &[u8], end: &[u8]) -> Option<ServerJsonRpcMessage> {
         let id = id_at_beginning(beginning).or_else(|| id_at_end(end));
-        tracing::warn!(server = self.server, known = id.is_some(), "an answer exceeds {MESSAGE_BYTES_MAX} bytes");
+        tracing::warn!(
+            server = self.server,
+            known = id.is_some(),
+            "an answer exceeds {MESSAGE_BYTES_MAX} bytes"
+        );
         Some(too_long(id?))
     }
 
@@ -157,7 +161,8 @@ impl Ear {
         let shakes_hands = self.lock().handshake.as_ref() == Some(&id);
         let result = if shakes_hands {
             self.lock().handshake = None;
-            serde_json::from_str::<rmcp::model::InitializeResult>(result.get()).map(ServerResult::InitializeResult)
+            serde_json::from_str::<rmcp::model::InitializeResult>(result.get())
+                .map(ServerResult::InitializeResult)
         } else {
             serde_json::from_str(result.get()).map(|value| ServerResult::CustomResult(CustomResult(value)))
         };

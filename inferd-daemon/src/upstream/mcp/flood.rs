@@ -19,7 +19,9 @@ pub(super) struct Flood {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is let through, after so many that were not.
-    Through { left_out: u64 },
+    Through {
+        left_out: u64,
+    },
     LeftOut,
 }
 

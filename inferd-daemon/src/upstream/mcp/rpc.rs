@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientRequest, CustomRequest, ErrorData, Implementation, PingRequest,
-    ProgressToken, RequestId, ServerCapabilities, ServerResult,
+    ProgressToken, ProtocolVersion, RequestId, ServerCapabilities, ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, Peer, PeerRequestOptions, RequestHandle, RoleClient, RunningService, ServiceError,
@@ -43,6 +43,7 @@ impl ClientHandler for Guest {
     fn get_info(&self) -> ClientConfig {
         let own = Implementation::new("inferd", env!("CARGO_PKG_VERSION"));
         ClientConfig::new(ClientCapabilities::default(), own)
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 }
 
@@ -195,9 +196,15 @@ impl Session for Rpc {
 
     async fn ask(&self, ask: Ask, progress: mpsc::Sender<Progress>) -> Result<Value, Fault> {
         let (method, mut params, arguments) = match ask {
-            Ask::Tool { name, arguments } => ("tools/call", Map::from_iter([("name".to_owned(), json!(name))]), arguments),
-            Ask::Resource { uri } => ("resources/read", Map::from_iter([("uri".to_owned(), json!(uri))]), None),
-            Ask::Prompt { name, arguments } => ("prompts/get", Map::from_iter([("name".to_owned(), json!(name))]), arguments),
+            Ask::Tool { name, arguments } => {
+                ("tools/call", Map::from_iter([("name".to_owned(), json!(name))]), arguments)
+            }
+            Ask::Resource { uri } => {
+                ("resources/read", Map::from_iter([("uri".to_owned(), json!(uri))]), None)
+            }
+            Ask::Prompt { name, arguments } => {
+                ("prompts/get", Map::from_iter([("name".to_owned(), json!(name))]), arguments)
+            }
         };
         if let Some(arguments) = arguments {
             params.insert("arguments".to_owned(), Value::Object(arguments));

@@ -212,7 +212,8 @@ impl Exchange {
 
     async fn send(&self, method: Method, headers: HeaderMap, body: Vec<u8>) -> Result<Reply, HttpFault> {
         let had_session = headers.contains_key(SESSION_ID);
-        let reply = self.site.send(method, headers, body.into()).await.map_err(|error| self.broken(&error))?;
+        let reply =
+            self.site.send(method, headers, body.into()).await.map_err(|error| self.broken(&error))?;
         if reply.status == StatusCode::NOT_FOUND && had_session {
             self.ear.end("it has forgotten the session (HTTP 404)");
         }
