@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
-    JsonObject, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
-    Tool,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
@@ -110,8 +110,8 @@ impl Handler {
         self.desk.menu.now()
     }
 
-    fn call(&self, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
-        Call { arguments: arguments.unwrap_or_default(), caller: self.caller(context) }
+    fn call(&self, name: String, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
+        Call { name, arguments: arguments.unwrap_or_default(), caller: self.caller(context) }
     }
 
     /// Who makes a request, on the terms of now.
@@ -172,7 +172,7 @@ impl ServerHandler for Handler {
         let Some(offered) = self.offers().tools.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None));
         };
-        offered.call(self.call(params.arguments, context)).await
+        offered.call(self.call(params.name.into_owned(), params.arguments, context)).await
     }
 
     async fn list_resources(
@@ -190,10 +190,26 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _open = self.desk.calls.token();
-        let Some(offered) = self.offers().resources.find(&params.uri).cloned() else {
+        let offers = self.offers();
+        if let Some(listed) = offers.resources.find(&params.uri).cloned() {
+            return listed.call(self.call(params.uri, None, context)).await;
+        }
+        let Some(other) = offers.other_resources else {
             return Err(ErrorData::resource_not_found(format!("there is no resource {}", params.uri), None));
         };
-        offered.call(self.call(None, context)).await
+        other.call(self.call(params.uri, None, context)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let (templates, next_cursor) = self.offers().templates.page(page.as_ref())?;
+        Ok(ListResourceTemplatesResult {
+            next_cursor,
+            ..ListResourceTemplatesResult::with_all_items(templates)
+        })
     }
 
     async fn list_prompts(
@@ -214,7 +230,7 @@ impl ServerHandler for Handler {
         let Some(offered) = self.offers().prompts.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no prompt `{}`", params.name), None));
         };
-        offered.call(self.call(params.arguments, context)).await
+        offered.call(self.call(params.name, params.arguments, context)).await
     }
 
     async fn set_level(

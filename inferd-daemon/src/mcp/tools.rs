@@ -1,4 +1,4 @@
-//! The tools of the daemon itself: each with its name, its schemas and what runs it.
+//! Tools: those of the daemon itself, each with its name, its schemas and what runs it; and those of upstream servers.
 //!
 //! A call enters, its result leaves. A tool that cannot do what was asked says so in its result, as a [`Failure`];
 //! an error of the protocol is only what is no call of a tool at all.
@@ -10,6 +10,7 @@
 
 mod embed;
 mod failure;
+pub(super) mod federated;
 mod fields;
 mod generate;
 mod look;
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub(crate) use super::menu::Call;
 pub(crate) use failure::Failure;
 pub(crate) use look::{models, status};
+pub(crate) use racing::{Ended, race};
 
 /// A tool: what is said of it, and what runs it.
 pub(crate) type Offered = super::menu::Offered<Tool>;

@@ -20,9 +20,9 @@ use super::wanted::Wanted;
 use crate::admin::Hub;
 use crate::agent::Agents;
 use crate::backends::BackendError;
-use crate::config::{BackendConfig, Config, Source};
+use crate::config::{BackendConfig, Config, RoomConfig, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, McpConfig, Menu, SessionStore};
+use crate::mcp::{Desk, Federation, McpConfig, Menu, SessionStore};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::service::{Service, Stop};
@@ -37,6 +37,7 @@ pub(super) struct Live {
     built: Vec<Arc<dyn Backend>>,
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
+    rooms: watch::Sender<Vec<RoomConfig>>,
     room: Room,
     upstreams: Upstreams,
     around: Around,
@@ -84,8 +85,9 @@ impl Live {
         upstreams.want(wanted.servers());
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
+        let rooms = watch::Sender::new(wanted.config.rooms.clone());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, mcp, room, upstreams, around })
+        Ok(Self { source, wanted, built, terms, mcp, rooms, room, upstreams, around })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -117,6 +119,11 @@ impl Live {
     /// What MCP calls of what is on `menu` work with; each is counted by `calls`.
     pub(super) fn desk(&self, menu: Menu, calls: TaskTracker, started: Instant) -> Arc<Desk> {
         Desk::new(self.terms.subscribe(), menu, calls, started)
+    }
+
+    /// Has what upstream servers and rooms offer on `menu`.
+    pub(super) fn federation(&self, menu: Menu) -> Federation {
+        Federation { upstreams: self.upstreams.clone(), rooms: self.rooms.subscribe(), menu }
     }
 
     /// Where sessions of MCP clients are kept.
@@ -186,6 +193,7 @@ impl Live {
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());
+        self.rooms.send_replace(wanted.config.rooms.clone());
         self.upstreams.want(wanted.servers());
         self.wanted = wanted;
 

@@ -7,6 +7,7 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Serialize;
 
 use crate::answer::{AnswerError, Said};
+use crate::upstream::CallError;
 
 /// A tool's error: its text for people and models, the same in fields for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +41,13 @@ impl Failure {
     pub(crate) fn of(error: &AnswerError, named_model: bool) -> Self {
         let Said { code, retry_after, queue } = error.said(named_model);
         Self { code, message: error.to_string(), retry_after_ms: retry_after.map(millis), queue }
+    }
+
+    /// A tool of an upstream server that was not called, or has no result.
+    pub(crate) fn of_call(error: &CallError) -> Self {
+        let code =
+            if error.blames_the_call() { ErrorCode::InvalidRequest } else { ErrorCode::BackendUnavailable };
+        Self::plain(code, error.to_string())
     }
 
     fn plain(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -44,7 +44,7 @@ async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Fail
     let mut entry = enter(&call, received, || Asked::from(&request))?;
     let board = Board::default();
     let finished = race(&call, generate(&call, request, received, &board, &mut entry)).await;
-    finished.map(result).map_err(|ended| ended.told(&mut entry, named_model))
+    finished.map(result).map_err(|ended| ended.told(&mut entry, |error| Failure::of(error, named_model)))
 }
 
 /// Generates the answer, shown as it grows.
