@@ -51,7 +51,7 @@ fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
 async fn the_inspector_lists_tools_and_finds_nothing_wrong_with_their_schemas() -> Result<()> {
     let shown = look(&daemon().await?, "tools/list", &["--strict"]).await?;
     let tools = names(&shown["tools"], "name");
-    assert_eq!(tools[..4], ["generate", "embed", "list_models", "daemon_status"]);
+    assert_eq!(tools[..5], ["generate", "embed", "list_models", "daemon_status", "run_agent"]);
     let valid = |name: &&str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         (1..=64).contains(&name.len()) && name.bytes().all(plain)

@@ -37,7 +37,9 @@ use log::Level;
 
 /// What is said to a model about the server as a whole.
 const INSTRUCTIONS: &str = "An inference daemon that the programs of this machine share. `generate` answers a prompt \
-                            with one of the models that `list_models` names; `embed` turns texts into vectors.";
+                            with one of the models that `list_models` names; `embed` turns texts into vectors; \
+                            `run_agent` has a model call tools until it has its answer. Tools named `server__tool` are \
+                            those of upstream servers.";
 
 /// What the handlers of all sessions share.
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 //! - An argument that is unknown or wrong is named, as it is named on the wire.
 //! - A call that is cancelled is dropped, and with it its place, its permit and its generation.
 
+mod courier;
 mod embed;
 mod failure;
 pub(super) mod federated;
@@ -15,6 +16,8 @@ mod fields;
 mod generate;
 mod look;
 mod racing;
+mod run_agent;
+mod telling;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -46,7 +49,7 @@ impl Offered {
 
 /// The daemon's own, in the order they are listed.
 pub(crate) fn own() -> Vec<Offered> {
-    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status()]
+    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status(), run_agent::tool()]
 }
 
 /// A tool of the daemon's own, as it is listed.

@@ -2,6 +2,8 @@
 //! `tests/run` installs it and says where it is.
 #![cfg(unix)]
 
+mod daemon;
+
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -21,6 +21,7 @@ mod changing;
 mod federating;
 mod looking;
 mod refusing;
+mod running;
 mod showing;
 mod stopping;
 

@@ -82,7 +82,7 @@ async fn every_open_session_is_told_of_a_change_once_and_finds_it_there() {
     for session in &mut sessions {
         assert_eq!(session.told().await, [CHANGED]);
         let listed = session.request("tools/list", json!({})).await;
-        assert_eq!(listed["result"]["tools"][4]["name"], "up__say");
+        assert_eq!(listed["result"]["tools"][5]["name"], "up__say");
         for name in ["up__say", "up::say"] {
             assert_eq!(text(&session.call(name, json!({})).await), "hi");
         }

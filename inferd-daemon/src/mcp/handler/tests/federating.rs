@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::mcp::Federation;
-use crate::upstream::scripted::{Actor, Stage, tools};
+use crate::upstream::scripted::{Actor, Stage, tools, wanted};
 
 mod calling;
 mod losing;
@@ -11,9 +11,11 @@ mod others;
 
 impl Rig {
     /// Has what is on `stage` offered.
-    fn federate(&self, stage: &Stage) {
+    pub(super) fn federate(&self, stage: &Stage) {
         self.terms.send_modify(|terms| {
             let agents = Agents::new(stage.upstreams.clone());
+            let servers = stage.upstreams.catalogue().servers.clone();
+            agents.reconfigure(servers.iter().map(|server| wanted(&server.id, "x")), &self.rooms.borrow());
             terms.service = Arc::new(Service { agents, ..(*terms.service).clone() });
         });
         let (upstreams, menu) = (stage.upstreams.clone(), self.menu.clone());
@@ -52,7 +54,7 @@ async fn with_files() -> (Rig, Stage, Actor) {
     (rig, stage, files)
 }
 
-const OWN: [&str; 4] = ["generate", "embed", "list_models", "daemon_status"];
+const OWN: [&str; 5] = ["generate", "embed", "list_models", "daemon_status", "run_agent"];
 
 #[tokio::test(start_paused = true)]
 async fn tools_of_all_servers_stand_sorted_behind_the_daemons_own_under_names_every_client_takes() {
@@ -65,16 +67,16 @@ async fn tools_of_all_servers_stand_sorted_behind_the_daemons_own_under_names_ev
     rig.offers("files__read").await;
     let mut session = rig.session().await;
     let listed = session.tools().await;
-    assert_eq!(listed[..4], OWN);
-    assert_eq!(listed[4..6], ["files__read", "files__write"]);
-    assert_eq!(listed.len(), 9);
+    assert_eq!(listed[..5], OWN);
+    assert_eq!(listed[5..7], ["files__read", "files__write"]);
+    assert_eq!(listed.len(), 10);
     for name in &listed {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         assert!((1..=64).contains(&name.len()) && name.bytes().all(is_plain), "{name}");
     }
     let mut names: Vec<_> = listed.iter().collect();
     names.dedup();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +99,7 @@ async fn a_tool_keeps_what_its_server_says_of_it() {
     rig.offers("files__read").await;
     let mut session = rig.session().await;
     let listed = session.request("tools/list", json!({})).await;
-    let listed = &listed["result"]["tools"].as_array().unwrap()[4..];
+    let listed = &listed["result"]["tools"].as_array().unwrap()[5..];
     let mut expected = tool.clone();
     expected["name"] = json!("files__read");
     let plain = json!({ "name": "files__odd", "description": "Odd", "inputSchema": { "type": "object" } });
@@ -118,6 +120,6 @@ async fn a_change_of_a_servers_list_is_told_once_and_how_it_is_never() {
     drop(files);
     let mut changes = stage.upstreams.changes();
     changes.wait_for(|catalogue| catalogue.tools.iter().all(|tool| tool.stale)).await.unwrap();
-    assert_eq!(session.tools().await[4..], ["files__read", "files__write"]);
+    assert_eq!(session.tools().await[5..], ["files__read", "files__write"]);
     assert!(session.notes.is_empty(), "{:?}", session.notes);
 }

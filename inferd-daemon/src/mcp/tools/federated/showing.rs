@@ -101,7 +101,8 @@ impl<'c> Showing<'c> {
 /// As much of a message as is shown.
 fn beginning_of(mut message: String) -> String {
     if message.len() > MESSAGE_BYTES_MAX {
-        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let end = (0..=MESSAGE_BYTES_MAX).rfind(|&at| message.is_char_boundary(at));
+        message.truncate(end.unwrap_or_default());
         message.push('…');
     }
     message
