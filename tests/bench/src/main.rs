@@ -6,6 +6,7 @@
 //! bytes and parses nothing, so that it takes as little as it can of the cores it shares with what it measures.
 
 mod contestants;
+mod federated;
 mod idle;
 mod litellm;
 mod load;
@@ -33,6 +34,9 @@ struct Arguments {
     /// The built daemon to measure.
     #[arg(long, default_value = "../../target/release/inferd-daemon")]
     ours: PathBuf,
+    /// The built server of the conformance suite, as an upstream of ours.
+    #[arg(long, default_value = "../../target/release/conformance-server")]
+    mcp_server: PathBuf,
     /// How often each contestant has its turn.
     #[arg(long, default_value = "5")]
     rounds: NonZeroUsize,
@@ -66,7 +70,7 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     for name in &arguments.works {
-        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME]).collect();
+        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME, federated::NAME]).collect();
         ensure!(known.contains(&name.as_str()), "no work {name:?}; there are {}", known.join(", "));
     }
     let chosen =
@@ -86,6 +90,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     if chosen(idle::NAME) {
         report::idle(&idle::run(&course)?);
+    }
+    if chosen(federated::NAME) {
+        report::federated(&federated::run(&course, &arguments.mcp_server)?);
     }
     Ok(())
 }
