@@ -96,7 +96,9 @@ fn page(snapshot: &Snapshot) -> String {
         let heads = ["SERVER", "KIND", "STATE", "FOR", "LATENCY", "TOOLS", "LAST ERROR"];
         out += &table::of(heads, servers.iter().map(Server::row));
         for Server { id, remarks, .. } in servers {
-            remarks.iter().for_each(|remark| out += &format!("{id}: left out: {remark}\n"));
+            for remark in remarks {
+                out.extend([id, ": left out: ", remark, "\n"]);
+            }
         }
     }
     out

@@ -5,7 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use inferd_daemon::audit::{Caller, Door, Kind, Outcome, Row};
 use inferd_daemon::mcp::session::{EventKind, Principal, SESSIONS_MAX, SessionState, SessionStore};
@@ -113,16 +113,17 @@ fn memory() {
 
 async fn deliveries() {
     let session = Arc::new(SessionState::new("bench".into(), None, Instant::now()));
-    let (readers, delivered) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)));
-    for _ in 0..SUBSCRIBERS {
-        let (mut reader, delivered) = (session.subscribe_events(), Arc::clone(&delivered));
+    let (readers, read): (_, Vec<_>) =
+        (TaskTracker::new(), (0..SUBSCRIBERS).map(|_| Arc::new(AtomicU64::new(0))).collect());
+    for read in &read {
+        let (mut reader, read) = (session.subscribe_events(), Arc::clone(read));
         readers.spawn(async move {
             let mut last = 0;
             while last < EVENTS {
                 let event = reader.recv().await.expect("the session is there");
                 assert_eq!(event.id, last + 1, "nothing is missed");
                 last = event.id;
-                delivered.fetch_add(1, Ordering::Relaxed);
+                read.store(last, Ordering::Relaxed);
             }
         });
     }
@@ -132,9 +133,10 @@ async fn deliveries() {
     for published in 1..=EVENTS {
         session.publish_event(EventKind::Message, Arc::clone(&data));
         if published % BURST == 0 {
-            let due = SUBSCRIBERS * usize::try_from(published - BURST).expect("a small number");
-            while delivered.load(Ordering::Relaxed) < due {
-                tokio::task::yield_now().await;
+            for read in &read {
+                while read.load(Ordering::Relaxed) + BURST < published {
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }

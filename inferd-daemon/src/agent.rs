@@ -231,7 +231,7 @@ impl Agents {
 
     /// Turns on the daemon's own lanes, without any server.
     pub(crate) fn alone() -> Self {
-        Self::new(Upstreams::new(Patience::default(), CancellationToken::new()))
+        Self::new(Upstreams::new(Patience::default(), &CancellationToken::new()))
     }
 
     /// The servers whose tools they call.

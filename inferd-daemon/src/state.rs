@@ -40,10 +40,10 @@ pub const BATCH_WINDOW: Duration = Duration::from_millis(100);
 const JOBS_MAX: usize = 1024;
 
 /// Rows that wait for the thread; what comes beyond is lost.
-const ROWS_MAX: usize = 16 * 1024;
+const ROWS_MAX: usize = 64 * 1024;
 
 /// So many rows are a batch, however short the time they came in.
-const BATCH_ROWS: usize = ROWS_MAX / 4;
+const BATCH_ROWS: usize = ROWS_MAX / 16;
 
 /// The database is never larger, in pages of 4 KiB: 4 GiB.
 const PAGES_MAX: u32 = 1 << 20;

@@ -83,13 +83,13 @@ struct Supervised {
 impl Upstreams {
     /// None yet; see [`Upstreams::want`]. They end when `stopping` is cancelled.
     #[must_use]
-    pub fn new(patience: Patience, stopping: CancellationToken) -> Self {
+    pub fn new(patience: Patience, stopping: &CancellationToken) -> Self {
         let connector =
             |wanted, patience| Box::new(mcp::Connector::new(wanted, patience)) as Box<dyn Connect>;
         Self::connected_by(Box::new(connector), patience, stopping)
     }
 
-    fn connected_by(connectors: Connectors, patience: Patience, stopping: CancellationToken) -> Self {
+    fn connected_by(connectors: Connectors, patience: Patience, stopping: &CancellationToken) -> Self {
         Self(Arc::new(Inner {
             connectors,
             servers: Mutex::default(),

@@ -11,6 +11,7 @@ mod daemon;
 mod home;
 mod http;
 mod line;
+mod post;
 mod stamp;
 mod upstream;
 
@@ -20,6 +21,7 @@ pub use bridge::Bridge;
 pub use daemon::Daemon;
 pub use home::{Home, free_address};
 pub use line::{LineClient, request};
+pub use post::{McpClient, Reply};
 pub use rustix::process::Signal;
 pub use stamp::{http_date, log_time};
 pub use upstream::{Answer, Ending, Gate, Seen, Upstream, Visit};

@@ -39,7 +39,7 @@ impl Desk {
             tcp: Some(([127, 0, 0, 1], 47321).into()),
             mcp: None,
         };
-        let upstreams = Upstreams::new(Patience::default(), self.stopped.clone());
+        let upstreams = Upstreams::new(Patience::default(), &self.stopped);
         let serving = Serving { service: Arc::new(service), sockets, sessions: None, upstreams };
         self.admin.serving.set(serving).unwrap();
     }

@@ -21,9 +21,11 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Kept::Short { len, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("it was made of a string")
-            }
+            // It was made of a string, and is one.
+            Kept::Short { len, bytes } => bytes
+                .get(..usize::from(*len))
+                .and_then(|name| std::str::from_utf8(name).ok())
+                .unwrap_or_default(),
             Kept::Long(name) => name,
         }
     }

@@ -19,6 +19,8 @@ struct Spots {
     open: AtomicUsize,
     /// Signalled when there may be a spot.
     changed: Notify,
+    /// Signalled when the last spot is taken.
+    filled: Notify,
 }
 
 /// One connection's part of the room.
@@ -33,6 +35,7 @@ impl Room {
             max: AtomicUsize::new(max),
             open: AtomicUsize::new(0),
             changed: Notify::new(),
+            filled: Notify::new(),
         }))
     }
 
@@ -40,6 +43,9 @@ impl Room {
     pub(crate) fn resize(&self, max: usize) {
         self.0.max.store(max, Ordering::Release);
         self.0.changed.notify_waiters();
+        if self.is_full() {
+            self.0.filled.notify_waiters();
+        }
     }
 
     /// Waits until there is a spot. Another may take it first.
@@ -47,10 +53,25 @@ impl Room {
         loop {
             // From here on no spot is left unnoticed between the look and the wait.
             let changed = self.0.changed.notified();
-            if self.0.open.load(Ordering::Acquire) < self.0.max.load(Ordering::Acquire) {
+            if !self.is_full() {
                 return;
             }
             changed.await;
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.open.load(Ordering::Acquire) >= self.0.max.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is no spot left.
+    pub(crate) async fn full(&self) {
+        loop {
+            let filled = self.0.filled.notified();
+            if self.is_full() {
+                return;
+            }
+            filled.await;
         }
     }
 
@@ -64,6 +85,9 @@ impl Room {
                 .open
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < max).then_some(open + 1));
             if taken.is_ok() {
+                if self.is_full() {
+                    self.0.filled.notify_waiters();
+                }
                 return Spot(Arc::clone(&self.0));
             }
         }

@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - Host and Origin are looked at first, then the key, then how much there is to read.
+//! - No principal holds more than its share of the connections with streams that do not end.
 //! - No body is longer than [`Limits::body_bytes_max`], and none is waited for longer than [`BODY_PATIENCE`].
 
 mod answers;
@@ -12,6 +13,7 @@ mod body;
 mod events;
 mod origins;
 mod stall;
+mod standing;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use super::manager::handover::{self, Outcome};
 use super::session::Principal;
 use crate::secrets::Keys;
 pub(crate) use stall::Stall;
+use standing::{Standing, is_standing};
 
 /// The one path.
 const PATH: &str = "/mcp";
@@ -85,6 +88,7 @@ pub(crate) struct Door<H> {
     config: watch::Receiver<McpConfig>,
     limits: Limits,
     service: StreamableHttpService<H, Manager>,
+    standing: Standing,
     /// Ends streams that would never end.
     draining: CancellationToken,
 }
@@ -96,7 +100,8 @@ impl<H: ServerHandler> Door<H> {
         draining: CancellationToken,
     ) -> Self {
         let limits = config.borrow().limits;
-        Self { config, limits, service, draining }
+        let standing = Standing::new(limits.connections_max);
+        Self { config, limits, service, standing, draining }
     }
 
     /// Answers one request.
@@ -134,6 +139,11 @@ impl<H: ServerHandler> Door<H> {
     async fn admitted(&self, request: Request<Incoming>, principal: Principal) -> Answer {
         let (mut head, body) = request.into_parts();
         let method = head.method.clone();
+        let stand = match is_standing(&method, &head.headers).then(|| self.standing.take(&principal)) {
+            Some(None) => return answers::too_many_streams(),
+            Some(Some(stand)) => Some(stand),
+            None => None,
+        };
         let resumable = is_resumable(&head.headers);
         let body = if method == Method::POST {
             let read = body::read(body, &head.headers, self.limits.body_bytes_max);
@@ -148,7 +158,11 @@ impl<H: ServerHandler> Door<H> {
         head.extensions.insert(principal.clone());
         let request = Request::from_parts(head, Full::new(body));
         let (answer, outcome) = handover::serve(principal, self.service.handle(request)).await;
-        self.finish(&method, resumable, answer, outcome)
+        let answer = self.finish(&method, resumable, answer, outcome);
+        match stand {
+            Some(stand) => stand.under(answer),
+            None => answer,
+        }
     }
 
     /// Makes of what rmcp answers what the client gets.

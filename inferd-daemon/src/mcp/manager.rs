@@ -121,7 +121,9 @@ impl Manager {
             sleep(SWEEP).await;
             let Some(before) = Instant::now().checked_sub(UNREAD) else { continue };
             let served: Vec<_> = self.served().values().map(Arc::clone).collect();
-            served.iter().for_each(|served| served.end_unread(before));
+            for served in served {
+                served.end_unread(before);
+            }
         }
     }
 
@@ -186,6 +188,7 @@ impl SessionManager for Manager {
         let session = SessionState::new(principal.clone(), None, now);
         let id = self.store.insert(session, now).inspect_err(|full| handover::refuse(*full))?;
         let session = self.store.get(&id, &principal, now).ok_or(ManagerError::NoSession)?;
+        handover::keep(session.hold());
         self.served().retain(|_, served| !served.session.ended().is_cancelled());
         Ok((id.to_string().into(), self.serve(id, session)))
     }

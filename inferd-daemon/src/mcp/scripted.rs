@@ -20,6 +20,7 @@ use super::http::{Door, McpConfig};
 use super::manager::Hangup;
 use super::serve::{connection, door};
 use super::session::SessionStore;
+use crate::lifecycle::Room;
 pub(super) use client::{Client, initialize, post};
 
 /// Tools: `wait` answers once the gate lets it, `hang up` ends its connection first; `flood` tells its progress `count`
@@ -118,8 +119,7 @@ impl<H: ServerHandler> Rig<H> {
         let tasks = TaskTracker::new();
         let (draining, ending) = (CancellationToken::new(), CancellationToken::new());
         let config = watch::Sender::new(config.clone()).subscribe();
-        let door =
-            door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+        let door = door(config, make_handler, sessions.clone(), &tasks, draining.clone(), ending.clone());
         let Scripted { gate, cancelled } = Scripted::default();
         Self { sessions, gate, cancelled, draining, ending, tasks, door: Arc::new(door) }
     }
@@ -128,7 +128,7 @@ impl<H: ServerHandler> Rig<H> {
     pub(super) fn connect_within(&self, bytes: usize) -> Client<DuplexStream> {
         let (near, far) = tokio::io::duplex(bytes);
         let (door, draining, ending) = (Arc::clone(&self.door), self.draining.clone(), self.ending.clone());
-        self.tasks.spawn(connection(far, door, draining, ending));
+        self.tasks.spawn(connection(far, door, Room::new(usize::MAX), draining, ending));
         Client::new(near)
     }
 

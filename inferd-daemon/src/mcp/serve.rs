@@ -1,7 +1,8 @@
 //! A listener enters, its connections are served until the daemon stops.
 //!
 //! Invariants:
-//! - No failed accept ends the listener. Past the connections there may be none is accepted.
+//! - No failed accept ends the listener. Past the connections there may be none is accepted; then those that are idle
+//!   are closed.
 //! - When this returns every connection and every session's service has ended.
 
 use std::io;
@@ -17,6 +18,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +31,9 @@ use crate::service::Stop;
 
 /// How long a client may take for a request's head, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a connection may be kept open for a next request where others wait for its place.
+const IDLE_WHERE_FULL: Duration = Duration::from_secs(1);
 
 /// How long what is said of calls that were ended may take to whoever does not read it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -50,7 +55,7 @@ pub async fn serve<H: ServerHandler>(
     let ending = CancellationToken::new();
     let draining = CancellationToken::new();
     let limits = config.borrow().limits;
-    let door = door(config, make_handler, sessions.clone(), tasks.clone(), draining.clone(), ending.clone());
+    let door = door(config, make_handler, sessions.clone(), &tasks, draining.clone(), ending.clone());
     let door = Arc::new(door);
     let room = Room::new(limits.connections_max);
     let kept = CancellationToken::new();
@@ -65,7 +70,7 @@ pub async fn serve<H: ServerHandler>(
         () = stop.draining() => {}
         () = stop.ending() => {}
         () = accept_each(&listener, &room, &connections, |socket, _| {
-            connection(socket, Arc::clone(&door), draining.clone(), ending.clone())
+            connection(socket, Arc::clone(&door), room.clone(), draining.clone(), ending.clone())
         }) => {}
     }
     drop(listener);
@@ -75,7 +80,7 @@ pub async fn serve<H: ServerHandler>(
         () = connections.wait() => {}
         () = async {
             stop.ending().await;
-            tokio::time::sleep(LAST_WORDS).await;
+            sleep(LAST_WORDS).await;
         } => {}
     }
     // Before their services end, which would end them for good.
@@ -93,7 +98,7 @@ pub(super) fn door<H: ServerHandler>(
     config: watch::Receiver<McpConfig>,
     make_handler: impl Fn() -> H + Send + Sync + 'static,
     sessions: SessionStore,
-    tasks: TaskTracker,
+    tasks: &TaskTracker,
     draining: CancellationToken,
     ending: CancellationToken,
 ) -> Door<H> {
@@ -118,6 +123,7 @@ pub(super) fn door<H: ServerHandler>(
 pub(super) async fn connection<H: ServerHandler, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     socket: S,
     door: Arc<Door<H>>,
+    room: Room,
     draining: CancellationToken,
     ending: CancellationToken,
 ) {
@@ -129,19 +135,39 @@ pub(super) async fn connection<H: ServerHandler, S: AsyncRead + AsyncWrite + Unp
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .serve_connection(TokioIo::new(Stall::new(socket)), answer);
-    tokio::pin!(served);
-    let outcome = tokio::select! {
-        outcome = served.as_mut() => outcome,
-        () = draining.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            match ending.run_until_cancelled(served).await {
-                Some(outcome) => outcome,
-                None => return,
+    let wanted = wanted_elsewhere(&room);
+    tokio::pin!(served, wanted);
+    let mut is_kept = true;
+    let outcome = loop {
+        tokio::select! {
+            outcome = served.as_mut() => break outcome,
+            () = wanted.as_mut(), if is_kept => {
+                // At once where it is idle, else after the request that it is about.
+                served.as_mut().graceful_shutdown();
+                is_kept = false;
+            }
+            () = draining.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                match ending.run_until_cancelled(served).await {
+                    Some(outcome) => break outcome,
+                    None => return,
+                }
             }
         }
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "an MCP connection ended");
+    }
+}
+
+/// Waits until others have waited for a place in `room` for a while.
+async fn wanted_elsewhere(room: &Room) {
+    loop {
+        room.full().await;
+        sleep(IDLE_WHERE_FULL).await;
+        if room.is_full() {
+            return;
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Live {
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
-        let upstreams = Upstreams::new(Patience::default(), around.stopping.clone());
+        let upstreams = Upstreams::new(Patience::default(), &around.stopping);
         let service = Service {
             gate: Admission::with_limits(wanted.gate_limits()),
             router: Arc::new(Router::with_lanes(wanted.lanes(&built))),

@@ -113,12 +113,9 @@ impl Gathered {
     fn page(&mut self, mut page: Value) -> Option<String> {
         self.pages += 1;
         let what = self.list.key();
-        let entries = match page.get_mut(what).map(Value::take) {
-            Some(Value::Array(entries)) => entries,
-            Some(_) | None => {
-                self.remarks.add(format!("{what}: a page without a list"));
-                return None;
-            }
+        let Some(Value::Array(entries)) = page.get_mut(what).map(Value::take) else {
+            self.remarks.add(format!("{what}: a page without a list"));
+            return None;
         };
         for entry in entries {
             if self.entries.len() == ENTRIES_MAX {

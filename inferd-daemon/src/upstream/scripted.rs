@@ -63,7 +63,7 @@ impl Stage {
             Box::new(Curtain { server: wanted.config.id, calls }) as Box<dyn Connect>
         };
         let stopping = CancellationToken::new();
-        let upstreams = Upstreams::connected_by(Box::new(connectors), Patience::default(), stopping);
+        let upstreams = Upstreams::connected_by(Box::new(connectors), Patience::default(), &stopping);
         Self { upstreams, parts }
     }
 

@@ -14,7 +14,11 @@ const HASH_MASK: u64 = (1 << (4 * HASH_CHARS)) - 1;
 #[must_use]
 pub fn portable_name(name: &str) -> String {
     let joined = name.replacen(SEPARATOR, "__", 1);
-    if is_portable(&joined) {
+    // With an underscore at the joint, another server and another tool could make the same.
+    let is_clear = name
+        .split_once(SEPARATOR)
+        .is_none_or(|(server, tool)| !server.ends_with('_') && !tool.starts_with('_'));
+    if is_clear && is_portable(&joined) {
         return joined;
     }
     let plain = joined.chars().map(|c| if is_portable_char(c) { c } else { '_' });
@@ -56,6 +60,8 @@ mod tests {
 
     #[test]
     fn other_names_are_told_apart_by_their_hash() {
+        assert_ne!(portable_name("p::_a"), portable_name("p_::a"));
+        assert_ne!(portable_name("p::_a"), "p___a");
         let names = ["p::a.b", "p::a b", "p::a/b", "p::a::b", "p::ä", "p::", ""];
         let portable: HashSet<_> = names.iter().map(|name| portable_name(name)).collect();
         assert_eq!(portable.len(), names.len(), "{portable:?}");

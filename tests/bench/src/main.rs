@@ -14,6 +14,7 @@ mod process;
 mod published;
 mod race;
 mod report;
+mod stalled;
 mod upstream;
 mod work;
 
@@ -70,7 +71,8 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     for name in &arguments.works {
-        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME, federated::NAME]).collect();
+        let others = [idle::NAME, stalled::NAME, federated::NAME];
+        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain(others).collect();
         ensure!(known.contains(&name.as_str()), "no work {name:?}; there are {}", known.join(", "));
     }
     let chosen =
@@ -90,6 +92,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     if chosen(idle::NAME) {
         report::idle(&idle::run(&course)?);
+    }
+    if chosen(stalled::NAME) {
+        report::stalled(&stalled::run(&course)?);
     }
     if chosen(federated::NAME) {
         report::federated(&federated::run(&course, &arguments.mcp_server)?);

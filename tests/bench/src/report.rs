@@ -5,6 +5,7 @@ use crate::federated::Added;
 use crate::idle::Bytes;
 use crate::litellm;
 use crate::race::{Figure, Finish};
+use crate::stalled::Pings;
 use crate::work::{Counts, Work};
 
 /// The contestants' columns; how ours compares with the published one comes after the second.
@@ -51,6 +52,17 @@ pub fn federated(rows: &[Added]) {
         println!("| {title} | p50 / p99 of an answer, µs | | {through} | | | {straight} |");
         println!("| | of it added to the server's, µs | | {added} | | | 0 / 0 |");
         println!("| | answers in a turn | | {requests} | | | {requests} |");
+    }
+}
+
+/// Ours alone: 0.2.0 has no such streams.
+pub fn stalled(pings: &Pings) {
+    let Pings { nobody, reading, stalled } = pings;
+    let title = "a ping beside a busy MCP session";
+    for (who, took) in [("nobody reads", nobody), ("somebody reads", reading), ("somebody stalls", stalled)] {
+        let change = (took[0] / nobody[0] - 1.0) * 100.0;
+        let took = join(*took, whole);
+        println!("| {title} | p50 / p99, µs, where {who} its stream | | {took} ({change:+.1} %) | | | |");
     }
 }
 

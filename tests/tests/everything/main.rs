@@ -20,11 +20,10 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// The node and the script of the server.
 fn server() -> Result<[String; 2]> {
-    let dir = std::env::var("INFERD_TEST_EVERYTHING")
-        .context("INFERD_TEST_EVERYTHING is not set: run tests/run")?;
-    let node = format!("{dir}/node_modules/.bin/node");
-    let node = if std::path::Path::new(&node).exists() { node } else { "node".to_owned() };
-    Ok([node, format!("{dir}/node_modules/@modelcontextprotocol/server-everything/dist/index.js")])
+    let modules = std::env::var("INFERD_TEST_NODE_MODULES")
+        .context("INFERD_TEST_NODE_MODULES is not set: run tests/run")?;
+    let script = format!("{modules}/@modelcontextprotocol/server-everything/dist/index.js");
+    Ok([format!("{modules}/.bin/node"), script])
 }
 
 /// Serves over HTTP on `port`.
@@ -57,7 +56,7 @@ fn upstreams(port: u16, dead: u16) -> Result<Upstreams> {
          [[servers]]\nid = \"web\"\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
          [[servers]]\nid = \"dead\"\nurl = \"http://127.0.0.1:{dead}/mcp\"\n"
     );
-    let upstreams = Upstreams::new(Patience::default(), CancellationToken::new());
+    let upstreams = Upstreams::new(Patience::default(), &CancellationToken::new());
     upstreams.want(Config::parse(&text)?.servers.into_iter().map(|config| Wanted { config, key: None }));
     Ok(upstreams)
 }
@@ -72,7 +71,10 @@ fn is(catalogue: &Catalogue, server: &str, state: State) -> bool {
 }
 
 fn object(value: Value) -> Option<Map<String, Value>> {
-    value.as_object().cloned()
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 #[tokio::test]

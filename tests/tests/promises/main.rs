@@ -10,6 +10,7 @@ mod limits;
 mod malformed_lines;
 mod many_servers;
 mod mcp;
+mod mcp_crowds;
 mod mutated_lines;
 mod reloading;
 mod reloading_under_load;

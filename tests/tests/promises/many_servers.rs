@@ -1,11 +1,12 @@
 //! Upstream servers are started, shown, reloaded and ended by the daemon, and none of them holds anything back.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use inferd_tests::{Daemon, PATIENCE};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const MOCK: &str = "[[backends]]\nname = \"m\"\nkind = \"mock\"\n";
 

@@ -18,6 +18,9 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("Mcp-Session-Id, WWW-Authe
 /// Seconds for which a page need not ask again what it may ask.
 const PREFLIGHT_S: HeaderValue = HeaderValue::from_static("600");
 
+/// When it may be worth another try to open a stream.
+const STREAM_RETRY: Duration = Duration::from_secs(10);
+
 pub(super) fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Empty::new().boxed());
     *answer.status_mut() = status;
@@ -65,6 +68,16 @@ pub(super) fn expired() -> Answer {
 pub(super) fn full(full: &StoreFull) -> Answer {
     let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "too_many_sessions", &full.to_string());
     answer.headers_mut().insert(header::RETRY_AFTER, seconds(full.retry_after));
+    answer
+}
+
+/// The principal holds as many streams as one may.
+pub(super) fn too_many_streams() -> Answer {
+    let message = "as many streams are open as one client may hold";
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message);
+    answer.headers_mut().insert(header::RETRY_AFTER, seconds(STREAM_RETRY));
+    // It holds connections enough.
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 

@@ -173,3 +173,32 @@ async fn past_its_sessions_a_principal_is_told_to_come_back_later() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(initialize(&mut client, "").await.status, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_principals_streams_leave_most_connections_to_others() {
+    let keys = Some(Arc::new(Keys::several(&[("one", "1"), ("two", "2")])));
+    let limits = Limits { connections_max: 8, ..Limits::default() };
+    let rig = Rig::new(&McpConfig { keys, limits, ..McpConfig::default() });
+    let (one, two) = ("authorization: Bearer 1\r\n", "authorization: Bearer 2\r\n");
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let head = rig.session(one).await;
+        streams.push(streams::open(&rig, &get(&format!("{one}{head}"))).await);
+    }
+    let (head, other) = (rig.session(one).await, rig.session(two).await);
+    let mut client = rig.connect();
+    let third = client.ask(&get(&format!("{one}{head}"))).await;
+    assert_eq!((third.status, third.header("retry-after")), (503, Some("10")));
+    assert_eq!(third.json()["error"], "too_many_streams");
+    let mut client = rig.connect();
+    assert_eq!(
+        client.ask(&post(&format!("{one}{head}"), &ping())).await.status,
+        200,
+        "what ends is answered"
+    );
+    streams::open(&rig, &get(&format!("{two}{other}"))).await;
+    // Who leaves makes room.
+    drop(streams.pop());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    streams::open(&rig, &get(&format!("{one}{head}"))).await;
+}

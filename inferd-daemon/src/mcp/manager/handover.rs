@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::mcp::session::{Principal, Reader, StoreFull};
+use crate::mcp::session::{InUse, Principal, Reader, StoreFull};
 
 /// What came out.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) enum Outcome {
 struct Handover {
     principal: Principal,
     outcome: Arc<Mutex<Outcome>>,
+    /// The session that the request makes: it is not to make room for others before its client knows of it.
+    begun: Arc<Mutex<Option<InUse>>>,
 }
 
 tokio::task_local! {
@@ -33,7 +35,7 @@ tokio::task_local! {
 
 /// Serves a request of `principal`.
 pub(crate) async fn serve<T>(principal: Principal, request: impl Future<Output = T>) -> (T, Outcome) {
-    let handover = Handover { principal, outcome: Arc::default() };
+    let handover = Handover { principal, outcome: Arc::default(), begun: Arc::default() };
     let outcome = Arc::clone(&handover.outcome);
     let response = HANDOVER.scope(handover, request).await;
     let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(PoisonError::into_inner));
@@ -43,6 +45,13 @@ pub(crate) async fn serve<T>(principal: Principal, request: impl Future<Output =
 /// Who asks. `None`: nobody does.
 pub(super) fn principal() -> Option<Principal> {
     HANDOVER.try_with(|handover| handover.principal.clone()).ok()
+}
+
+/// Keeps a session in use as long as the request is served.
+pub(super) fn keep(begun: InUse) {
+    if let Ok(place) = HANDOVER.try_with(|handover| Arc::clone(&handover.begun)) {
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+    }
 }
 
 pub(super) fn give(reader: Reader) {

@@ -79,3 +79,39 @@ async fn ten_thousand_clients_without_a_session_leave_none_and_one_that_stalls_d
     let (served, ()) = timeout(PATIENCE, async { tokio::join!(served, clients) }).await.unwrap();
     served.unwrap();
 }
+
+#[tokio::test]
+async fn where_connections_run_out_idle_ones_make_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { connections_max: 4, ..Limits::default() };
+    let config = watch::Sender::new(McpConfig { limits, ..McpConfig::default() }).subscribe();
+    let stop = Stop::default();
+    let served = serve(listener, config, Scripted::default, SessionStore::new(), stop.clone());
+    let clients = async {
+        let connect = || async { Client::new(TcpStream::connect(address).await.unwrap()) };
+        let mut busy = connect().await;
+        let id = initialize(&mut busy, "").await.header("mcp-session-id").unwrap().to_owned();
+        let head = format!("mcp-session-id: {id}\r\n");
+        let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        assert_eq!(busy.ask(&post(&head, &ready)).await.status, 202);
+        let get = format!("GET /mcp HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n{head}\r\n");
+        busy.send(&get).await;
+        assert_eq!(busy.head().await.status, 200);
+        assert_eq!(busy.event().await.unwrap().name(), "init");
+        // Some have asked something, some nothing.
+        let mut idle = vec![connect().await, connect().await, connect().await];
+        initialize(&mut idle[0], "").await;
+        for _ in 0..8 {
+            let mut next = connect().await;
+            assert_eq!(initialize(&mut next, "").await.status, 200);
+            idle.push(next);
+        }
+        let tell = post(&head, &call(2, "tell", &json!({})));
+        assert_eq!(connect().await.ask(&tell).await.status, 200);
+        assert_eq!(busy.event().await.unwrap().id.as_deref(), Some("0-1"), "what is in use stays");
+        stop.end();
+    };
+    let (served, ()) = timeout(PATIENCE, async { tokio::join!(served, clients) }).await.unwrap();
+    served.unwrap();
+}

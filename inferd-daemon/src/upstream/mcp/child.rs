@@ -124,7 +124,7 @@ impl Child {
             };
             for &byte in &read[..count] {
                 if byte == b'\n' {
-                    self.log(&line, flood.line(Instant::now()));
+                    self.log(&line, &flood.line(Instant::now()));
                     line.clear();
                 } else if line.len() < LINE_BYTES_MAX {
                     line.push(byte);
@@ -133,9 +133,9 @@ impl Child {
         }
     }
 
-    fn log(&self, line: &[u8], verdict: Verdict) {
+    fn log(&self, line: &[u8], verdict: &Verdict) {
         let text = String::from_utf8_lossy(line.trim_ascii_end());
-        let Verdict::Through { left_out } = verdict else { return };
+        let &Verdict::Through { left_out } = verdict else { return };
         if text.is_empty() {
             return;
         }
@@ -150,5 +150,6 @@ impl Child {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

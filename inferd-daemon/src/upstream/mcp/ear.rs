@@ -137,8 +137,8 @@ impl Ear {
             // What it asks is for rmcp to answer, which asks nobody.
             (Some(_), Some(_)) => serde_json::from_slice(bytes).ok(),
             (None, Some(id)) => match (heard.result, heard.error) {
-                (_, Some(error)) => Some(refusal(id, error)),
-                (Some(result), None) => self.result(id, result),
+                (_, Some(error)) => Some(refusal(id, &error)),
+                (Some(result), None) => Some(self.result(id, result)),
                 (None, None) => Some(failure(id, "it answered with neither result nor error")),
             },
             (None, None) => None,
@@ -157,7 +157,7 @@ impl Ear {
         Some(too_long(id?))
     }
 
-    fn result(&self, id: RequestId, result: &RawValue) -> Option<ServerJsonRpcMessage> {
+    fn result(&self, id: RequestId, result: &RawValue) -> ServerJsonRpcMessage {
         let shakes_hands = self.lock().handshake.as_ref() == Some(&id);
         let result = if shakes_hands {
             self.lock().handshake = None;
@@ -166,10 +166,10 @@ impl Ear {
         } else {
             serde_json::from_str(result.get()).map(|value| ServerResult::CustomResult(CustomResult(value)))
         };
-        Some(match result {
+        match result {
             Ok(result) => ServerJsonRpcMessage::response(result, id),
             Err(error) => failure(id, &format!("it answered with no result: {error}")),
-        })
+        }
     }
 
     fn notice(&self, method: &str, params: Option<&RawValue>) {
@@ -177,7 +177,7 @@ impl Ear {
             "notifications/progress" => {
                 let step = params.and_then(|params| serde_json::from_str::<Step>(params.get()).ok());
                 if let Some(Step { progress_token, progress, total, message }) = step {
-                    self.progress(progress_token, Progress { progress, total, message });
+                    self.progress(&progress_token, Progress { progress, total, message });
                 }
             }
             "notifications/tools/list_changed"
@@ -189,12 +189,12 @@ impl Ear {
         }
     }
 
-    fn progress(&self, token: ProgressToken, progress: Progress) {
+    fn progress(&self, token: &ProgressToken, progress: Progress) {
         let mut said = self.lock();
-        if let Some(told) = said.told.get(&token)
+        if let Some(told) = said.told.get(token)
             && let Err(mpsc::error::TrySendError::Closed(_)) = told.try_send(progress)
         {
-            said.told.remove(&token);
+            said.told.remove(token);
         }
     }
 
@@ -216,7 +216,7 @@ fn id_of(value: &Value) -> Option<RequestId> {
     }
 }
 
-fn refusal(id: RequestId, error: Value) -> ServerJsonRpcMessage {
+fn refusal(id: RequestId, error: &Value) -> ServerJsonRpcMessage {
     let code = error["code"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(-32603);
     let message = error["message"].as_str().unwrap_or("it gave no reason");
     let message: String = message.chars().take(REASON_CHARS_MAX).collect();

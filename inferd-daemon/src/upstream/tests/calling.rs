@@ -149,7 +149,7 @@ async fn an_answer_that_is_too_long_costs_its_own_call_and_nothing_else() {
                     format!(r#"}}]}},"jsonrpc":"2.0","id":{id}}}"#),
                 )
             } else {
-                (format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"#), r#"}]}}"#.to_owned())
+                (format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"#), r"}]}}".to_owned())
             };
             a.says_bytes(format!("{}\"text\":\"", ends.0).as_bytes()).await;
             for _ in 0..100 {

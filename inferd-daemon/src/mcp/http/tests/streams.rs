@@ -159,7 +159,7 @@ async fn a_call_that_nobody_waits_for_is_ended_in_time_and_one_that_somebody_cam
     first.event().await;
     tokio::time::sleep(UNREAD * 2).await;
     drop(first);
-    tokio::time::sleep(UNREAD - SWEEP).await;
+    tokio::time::sleep(UNREAD / 2).await;
     let mut second = open(&rig, &resume(&head, "1-0")).await;
     second.event().await;
     tokio::time::sleep(UNREAD * 2).await;

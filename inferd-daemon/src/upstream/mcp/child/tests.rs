@@ -46,8 +46,10 @@ async fn how_a_program_ended_is_told_with_its_last_words() {
 
 #[tokio::test]
 async fn a_flood_of_errors_keeps_no_program_from_going_on() {
-    let (child, output, _input) =
-        start("head -c 20000000 /dev/zero | tr '\\0' 'x' >&2; seq 100000 >&2; echo done", &["PATH"]);
+    let (child, output, _input) = start(
+        "head -c 20000000 /dev/zero | tr '\\0' 'x' >&2; seq 100000 >&2; echo done; exec sleep 1000",
+        &["PATH"],
+    );
     let said = tokio::select! { said = line(output) => said, ended = child.run() => panic!("{ended}") };
     assert_eq!(said, "done");
     child.close().await;

@@ -90,6 +90,10 @@ impl Asked {
 
 /// A session with `server`, which has the id `s-1`.
 async fn session(server: &Server) -> Rpc {
+    Box::pin(begun(server)).await
+}
+
+async fn begun(server: &Server) -> Rpc {
     let ear = Arc::new(Ear::new("far"));
     let key = SecretString::from("token-1");
     let http = Http::new(&server.url(), Some(&key), Duration::from_secs(5), Arc::clone(&ear)).unwrap();
@@ -108,6 +112,11 @@ async fn session(server: &Server) -> Rpc {
 async fn call(session: &Rpc) -> Result<Value, Fault> {
     let (tell, _told) = channel::channel(1);
     session.ask(Ask::Tool { name: "x".to_owned(), arguments: None }, tell).await
+}
+
+/// Why the session ended.
+async fn ended(session: &Rpc) -> String {
+    timeout(Duration::from_secs(20), session.run()).await.expect("it ends")
 }
 
 /// What a call comes to at a server that does this with it; the session is worked on meanwhile.
@@ -197,7 +206,7 @@ async fn a_server_that_went_away_ends_the_session() {
     drop(server);
     let lost = call(&session).await.unwrap_err();
     assert!(lost.to_string().ends_with("connection refused"), "{lost}");
-    assert_eq!(session.run().await, lost.to_string());
+    assert_eq!(ended(&session).await, lost.to_string());
 }
 
 #[tokio::test]
@@ -208,7 +217,7 @@ async fn a_session_that_was_forgotten_ends() {
         server.posted("tools/call").await.answer("404 Not Found", "", "").await;
     });
     result.unwrap_err();
-    assert_eq!(session.run().await, "it has forgotten the session (HTTP 404)");
+    assert_eq!(ended(&session).await, "it has forgotten the session (HTTP 404)");
 }
 
 #[tokio::test]
