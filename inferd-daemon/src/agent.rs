@@ -21,16 +21,15 @@ mod error;
 mod federation;
 mod members;
 mod rooms;
+mod terms;
 mod threads;
 mod turns;
 
 use std::sync::Arc;
 
-use inferd_engine::servers::{
-    AgentEvent, AgentFailure, AgentResult, AgentSession, Limits, MultiServerRuntime, RuntimeError, Spawn,
-};
+use inferd_engine::servers::{AgentEvent, AgentResult, AgentSession, Limits, MultiServerRuntime, Spawn};
 use inferd_engine::tools::{Report, ToolRegistry};
-use inferd_proto::{Resolved, StopReason, Usage};
+use inferd_proto::{AGENT_STEPS_MAX, Resolved, StopReason, Usage};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +41,15 @@ use crate::upstream::{Patience, Upstreams, Wanted};
 pub(crate) use error::AgentError;
 use members::{Members, Reach};
 use rooms::Rooms;
+use terms::Terms;
 use threads::{Place, Threads};
 use turns::{Board, Turns, Word};
 
 /// What a request that names no server runs on, as its threads say.
 pub(crate) const OWN: &str = crate::config::OWN_SERVER_ID;
+
+/// How many steps a request takes at most that does not say.
+const STEPS: u32 = 10;
 
 /// What happens in an agent turn, in order.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ pub(crate) async fn run(
         room_id: room,
         thread_id: Some(thread.id().to_owned()),
         request: *request,
-        max_steps: asked.max_steps,
+        max_steps: Some(asked.max_steps.unwrap_or(STEPS)),
         runs: Some(Arc::new(turns)),
         tools: Some(tools),
     };
@@ -217,9 +220,10 @@ impl Agents {
     pub(crate) fn new(upstreams: Upstreams) -> Self {
         let (rooms, threads) = (Rooms::default(), Threads::default());
         let members = Members::new(upstreams.clone(), rooms.clone(), threads.clone());
+        let limits = Limits { max_steps: AGENT_STEPS_MAX, ..Limits::default() };
         // Each session brings its own.
         let no_tools = Arc::new(|_room: String| async { Ok(ToolRegistry::new()) });
-        let runtime = MultiServerRuntime::new(members.registry().clone(), no_tools, Limits::default());
+        let runtime = MultiServerRuntime::new(members.registry().clone(), no_tools, limits);
         Self(Arc::new(Inner { runtime, members, rooms, threads, upstreams }))
     }
 
@@ -247,56 +251,5 @@ impl Agents {
     /// Ends all sessions for good, and waits until nothing of them is left.
     pub(crate) async fn dispose(&self) {
         self.0.runtime.dispose().await;
-    }
-}
-
-/// What the errors of one request depend on.
-struct Terms<'a> {
-    service: &'a Service,
-    received: Instant,
-    /// Its own.
-    deadline: Option<std::time::Duration>,
-}
-
-impl Terms<'_> {
-    /// Why there is no session.
-    fn refused(&self, error: RuntimeError) -> AgentError {
-        match error {
-            RuntimeError::Limit { .. } => AgentError::TooMany {
-                reason: error.to_string(),
-                retry_after: self.service.gate.retry_after(),
-                queue: self.service.gate.state(),
-            },
-            RuntimeError::Disposed => self.ended(),
-            RuntimeError::SpawnTimedOut { .. } if self.is_over() => self.timed_out(),
-            error => AgentError::Refused(error),
-        }
-    }
-
-    /// Why a session has no answer.
-    fn failed(&self, failure: AgentFailure, board: &Board) -> AgentError {
-        match board.error() {
-            // The step was given what is left of the request's time.
-            Some(_) if self.is_over() => self.timed_out(),
-            Some(error) => AgentError::Turn(error),
-            None => AgentError::Failed(failure),
-        }
-    }
-
-    /// Why a session was ended that its client has not left.
-    fn ended(&self) -> AgentError {
-        if self.service.stop.is_said() { AgentError::Draining } else { AgentError::ServerRemoved }
-    }
-
-    fn timed_out(&self) -> AgentError {
-        match self.deadline {
-            Some(after) if self.is_over() => AgentError::DeadlineExceeded { after },
-            _ => AgentError::TooSlow { after: self.received.elapsed() },
-        }
-    }
-
-    /// Whether the time that the request gave itself has passed.
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|after| self.received.elapsed() >= after)
     }
 }

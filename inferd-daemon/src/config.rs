@@ -30,7 +30,7 @@ pub use backend::BackendConfig;
 pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
-pub use rooms::{RoomConfig, ToolPattern};
+pub use rooms::RoomConfig;
 pub(crate) use section::line_of;
 pub use servers::{OWN_SERVER_ID, Reach, ServerConfig};
 pub use source::Source;

@@ -86,13 +86,14 @@ pub async fn serve_tcp(
 ) -> io::Result<()> {
     let gate = context.admission.unwrap_or_else(Admission::unlimited);
     let stop = Stop::default();
+    let agents = Agents::alone();
     let service = Arc::new(Service {
         gate,
         router,
         limits: ConnectionLimits::default(),
         stop: stop.clone(),
         audit: Audit::off(),
-        agents: Agents::alone(),
+        agents: agents.clone(),
     });
     let keys = context.expected_api_key.map(|key| Arc::new(Keys::from_plain("default", &key)));
     let terms = Terms { service, keys, identity: Identity::default() };
@@ -100,14 +101,17 @@ pub async fn serve_tcp(
     let serve = listen(listener, door);
     tokio::pin!(serve);
     tokio::select! {
-        () = &mut serve => return Ok(()),
+        () = &mut serve => {}
         // A dropped sender is a stop too.
-        _ = shutdown => stop.drain(),
+        _ = shutdown => {
+            stop.drain();
+            if tokio::time::timeout(EMBEDDED_DRAIN, &mut serve).await.is_err() {
+                stop.end();
+                serve.await;
+            }
+        }
     }
-    if tokio::time::timeout(EMBEDDED_DRAIN, &mut serve).await.is_err() {
-        stop.end();
-        serve.await;
-    }
+    agents.dispose().await;
     Ok(())
 }
 

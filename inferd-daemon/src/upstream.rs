@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! supervise  one task a server: connect, list, wait for its end, wait a little, again, for ever
-//! session    what a connected server can be asked; mcp/ is the one there is
+//! session    what a connected server can be asked: mcp/, or inferd/ for another daemon
 //! catalogue  what all of them offer, sorted, under names that are looked up and never split
 //! ```
 //!
@@ -18,6 +18,7 @@
 mod backoff;
 mod call;
 mod catalogue;
+mod inferd;
 mod listing;
 mod mcp;
 mod name;
@@ -84,8 +85,10 @@ impl Upstreams {
     /// None yet; see [`Upstreams::want`]. They end when `stopping` is cancelled.
     #[must_use]
     pub fn new(patience: Patience, stopping: &CancellationToken) -> Self {
-        let connector =
-            |wanted, patience| Box::new(mcp::Connector::new(wanted, patience)) as Box<dyn Connect>;
+        let connector = |wanted, patience| match inferd::Connector::new(&wanted) {
+            Some(daemon) => Box::new(daemon) as Box<dyn Connect>,
+            None => Box::new(mcp::Connector::new(wanted, patience)),
+        };
         Self::connected_by(Box::new(connector), patience, stopping)
     }
 

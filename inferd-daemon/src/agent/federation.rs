@@ -4,14 +4,14 @@
 //! - A tool is called by its full name, once a call; dropping a call cancels it on its server.
 //! - Only tools that can be called now are offered: a server that is away has none, and says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use inferd_engine::servers::{ApiError, Room, ServerApi, ServerConnection, Thread, ThreadKey};
 use inferd_engine::tools::{
     ClientTool, FederatedToolRegistry, Report, ToolError, ToolExecutor, ToolInvocation, ToolOutput,
-    ToolRegistry, ToolResolver,
+    ToolRegistry, ToolResolver, portable_name,
 };
 use inferd_proto::{Block, Body, Message};
 use serde_json::Value;
@@ -87,6 +87,25 @@ impl ToolResolver for ToolsOf {
     }
 }
 
+/// The tools of another resolver, without those that a model could not tell from one before them: a server names its tools
+/// as it likes, and one name too many is not to cost a turn all the others.
+pub(super) struct ToldApart(pub(super) Arc<dyn ToolResolver>);
+
+#[async_trait]
+impl ToolResolver for ToldApart {
+    async fn tools(&self, room: &str) -> Result<ToolRegistry, ToolError> {
+        let tools = self.0.tools(room).await?;
+        let mut names = HashSet::with_capacity(tools.len());
+        Ok(tools.filtered(|tool| {
+            let is_first = names.insert(portable_name(tool));
+            if !is_first {
+                tracing::warn!(tool, "a tool is left out: a model could not tell it from another");
+            }
+            is_first
+        }))
+    }
+}
+
 fn executable(tool: &Offer, upstreams: &Upstreams) -> ClientTool {
     let schema = tool.input_schema().cloned().unwrap_or_default();
     let runs = Upstream { upstreams: upstreams.clone(), name: tool.name.as_str().into() };
@@ -145,20 +164,27 @@ fn readable(result: CallResult) -> ToolOutput {
     ToolOutput { body, is_error }
 }
 
-fn block(content: Value) -> Block {
-    let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
-    let text = match text("type") {
-        "text" => text("text").to_owned(),
-        "image" if text("mimeType").starts_with("image/") => {
-            return Block::Image { mime: text("mimeType").to_owned(), data: text("data").to_owned() };
+fn block(mut content: Value) -> Block {
+    let mut take = |at: &str| match content.pointer_mut(at).map(Value::take) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let text = match take("/type").as_str() {
+        "text" => take("/text"),
+        "image" => {
+            let mime = take("/mimeType");
+            if mime.starts_with("image/") {
+                return Block::Image { mime, data: take("/data") };
+            }
+            format!("[an image of type {mime} is not shown]")
         }
-        "audio" => format!("[audio, {}, is not shown]", text("mimeType")),
-        "resource_link" => format!("[resource {} at {}]", text("name"), text("uri")),
-        "resource" => match content.pointer("/resource/text").and_then(Value::as_str) {
-            Some(text) => text.to_owned(),
-            None => "[a binary resource is not shown]".to_owned(),
+        "audio" => format!("[audio of type {} is not shown]", take("/mimeType")),
+        "resource_link" => format!("[resource {} at {}]", take("/name"), take("/uri")),
+        "resource" => match take("/resource/text") {
+            text if !text.is_empty() => text,
+            _ => "[a binary resource is not shown]".to_owned(),
         },
-        _ => content.to_string(),
+        other => format!("[what is of type {other:?} is not shown]"),
     };
     Block::Text { text }
 }
@@ -188,17 +214,17 @@ mod tests {
             { "type": "resource", "resource": { "uri": "file:///m", "text": "milk" } },
             { "type": "resource", "resource": { "uri": "file:///b", "blob": "AA==" } },
             { "type": "image", "mimeType": "text/html", "data": "<" },
+            3,
         ]);
         let Body::Text(words) = read(others, None) else { panic!("only words") };
-        assert_eq!(
-            words.lines().take(4).collect::<Vec<_>>(),
-            [
-                "[audio, audio/wav, is not shown]",
-                "[resource notes at file:///n]",
-                "milk",
-                "[a binary resource is not shown]"
-            ]
-        );
+        insta::assert_snapshot!(words, @r#"
+        [audio of type audio/wav is not shown]
+        [resource notes at file:///n]
+        milk
+        [a binary resource is not shown]
+        [an image of type text/html is not shown]
+        [what is of type "" is not shown]
+        "#);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use inferd_engine::servers::{ApiError, Room};
 
-use crate::config::{RoomConfig, ToolPattern};
+use crate::config::RoomConfig;
 
 /// See the module. Clones are of the same.
 #[derive(Debug, Clone, Default)]
@@ -42,13 +42,8 @@ impl Rooms {
 }
 
 fn as_room(room: &RoomConfig) -> Room {
-    let patterns = |tools: &Vec<ToolPattern>| tools.iter().map(|tool| tool.as_str().to_owned()).collect();
-    Room {
-        id: room.id.clone(),
-        system: room.system.clone(),
-        model: room.model.clone(),
-        tools: room.tools.as_ref().map(patterns),
-    }
+    let RoomConfig { id, system, model, tools } = room.clone();
+    Room { id, system, model, tools }
 }
 
 #[cfg(test)]

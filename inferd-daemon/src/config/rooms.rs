@@ -17,43 +17,11 @@ pub struct RoomConfig {
     pub system: Option<String>,
     /// The model or alias that answers; `None`: whatever lane there is.
     pub model: Option<String>,
-    /// Which tools it may call; `None`: all, empty: none.
-    pub tools: Option<Vec<ToolPattern>>,
-}
-
-/// Names of tools as `server::tool`, where `*` stands for any characters or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolPattern(String);
-
-impl ToolPattern {
-    /// Whether it means the tool `name`, written `server::tool`.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        for part in parts {
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last)
-    }
-
-    /// As it is written in the file.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    /// Which tools it may call, as patterns of `server::tool` in which `*` is any text; `None`: all, empty: none.
+    pub tools: Option<Vec<String>>,
 }
 
 impl RoomConfig {
-    /// Whether the tool `name`, written `server::tool`, may be called here.
-    #[must_use]
-    pub fn allows(&self, name: &str) -> bool {
-        self.tools.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
-    }
-
     fn read(section: &Section<'_>, servers: &[ServerConfig]) -> Result<Self, ConfigError> {
         let tools = section.texts("tools")?;
         for pattern in tools.iter().flatten() {
@@ -63,7 +31,7 @@ impl RoomConfig {
             id: id(section, "every room needs one")?,
             system: section.text("system")?,
             model: section.text("model")?,
-            tools: tools.map(|patterns| patterns.into_iter().map(ToolPattern).collect()),
+            tools,
         })
     }
 }
@@ -98,29 +66,4 @@ pub(super) fn rooms(
         rooms.push(room);
     }
     Ok(rooms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(pattern: &str, name: &str, matches: bool) {
-        assert_eq!(ToolPattern(pattern.to_owned()).matches(name), matches, "{pattern} {name}");
-    }
-
-    #[test]
-    fn a_star_stands_for_anything_and_everything_else_for_itself() {
-        check("*", "a::b", true);
-        check("prod::*", "prod::anything", true);
-        check("prod::*", "product::x", false);
-        check("files::read_*", "files::read_file", true);
-        check("files::read_*", "files::write_file", false);
-        check("files::read", "files::read", true);
-        check("files::read", "files::read_file", false);
-        check("*::a*c*e", "x::abcde", true);
-        check("*::a*c*e", "x::abce_", false);
-        check("a::*b*b", "a::b", false);
-        check("a::*b*b", "a::bb", true);
-    }
 }

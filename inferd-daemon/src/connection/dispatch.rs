@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::call::{self, Call, Stage};
 use super::outbox::Outbox;
-use super::wire::{Frames, millis, put_whole};
+use super::wire::{Frames, millis};
 use super::{agent, embedding, listing, tool};
 use crate::audit::{Asked, Caller, Entry, Kind, Outcome};
 use crate::queue::Client;
@@ -87,8 +87,13 @@ impl Dispatch {
             // Where a key is needed it was given before the first line came here.
             Ok(ClientFrame::Auth(_)) => {}
             Ok(ClientFrame::Embed(request)) => self.embed(request, received),
-            Ok(ClientFrame::Servers(request)) => self.servers(request),
-            Ok(ClientFrame::Tools(request)) => self.tools(request),
+            Ok(ClientFrame::Servers(ServersRequest { id })) => self.list(id, |desk, id| {
+                listing::put_servers(desk, id);
+                Ok(())
+            }),
+            Ok(ClientFrame::Tools(ToolsRequest { id, server })) => {
+                self.list(id, |desk, id| listing::put_tools(desk, id, server));
+            }
             Ok(ClientFrame::Call(request)) => self.call_tool(request, received),
             Err(Rejected { id, error }) => self.invalid(&id, &error),
         }
@@ -132,32 +137,11 @@ impl Dispatch {
         self.begin(call, Box::pin(running));
     }
 
-    fn servers(&self, request: ServersRequest) {
-        let Some(id) = self.identify(request.id) else { return };
-        if let Err(error) = self.has_servers() {
-            return self.invalid(&id, &error);
-        }
-        let agents = &self.desk.service.agents;
-        let servers = listing::servers(id, &agents.upstreams().catalogue(), agents.rooms());
-        put_whole(&self.desk, &servers.id, &servers, |max| {
-            format!("the list exceeds a frame of {max} bytes")
-        });
-    }
-
-    fn tools(&self, request: ToolsRequest) {
-        let Some(id) = self.identify(request.id.clone()) else { return };
-        if let Err(error) = self.has_servers().and_then(|()| request.check()) {
-            return self.invalid(&id, &error);
-        }
-        let catalogue = self.desk.service.agents.upstreams().catalogue();
-        match listing::tools(id.clone(), &catalogue, request.server.as_deref()) {
-            Some(tools) => put_whole(&self.desk, &id, &tools, |max| {
-                format!("server: the list exceeds a frame of {max} bytes, ask for that of one server")
-            }),
-            None => {
-                let message = format!("server: there is no server {:?}", request.server.unwrap_or_default());
-                self.error(&id, ErrorCode::InvalidRequest, &message);
-            }
+    /// Answers at once with a list.
+    fn list(&self, id: String, put: impl FnOnce(&Desk, String) -> Result<(), ProtoError>) {
+        let Some(id) = self.identify(id) else { return };
+        if let Err(error) = self.has_servers().and_then(|()| put(&self.desk, id.clone())) {
+            self.invalid(&id, &error);
         }
     }
 

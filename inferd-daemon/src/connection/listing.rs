@@ -1,17 +1,36 @@
 //! What is known of upstream servers as frames: the catalogue enters, lists leave. Nothing is asked of a server for it.
 
-use inferd_proto::{ServerInfo, ServerState, ServerTool, Servers, Tools, Warning};
+use inferd_proto::{ProtoError, ServerInfo, ServerState, ServerTool, Servers, Tools, ToolsRequest, Warning};
 use serde_json::{Value, json};
 
+use super::dispatch::Desk;
+use super::wire::{millis, put_whole};
 use crate::upstream::{Catalogue, Server, State};
 
-/// The servers there are, and the rooms.
-pub(super) fn servers(id: String, catalogue: &Catalogue, rooms: Vec<String>) -> Servers {
-    Servers { id, servers: catalogue.servers.iter().map(info).collect(), rooms }
+/// Answers `id` with the servers there are, and the rooms.
+pub(super) fn put_servers(desk: &Desk, id: String) {
+    let agents = &desk.service.agents;
+    let servers = agents.upstreams().catalogue().servers.iter().map(info).collect();
+    let frame = Servers { id, servers, rooms: agents.rooms() };
+    put_whole(desk, &frame.id, &frame, |max| format!("the list exceeds a frame of {max} bytes"));
+}
+
+/// Answers `id` with the tools of one server, or of all.
+pub(super) fn put_tools(desk: &Desk, id: String, server: Option<String>) -> Result<(), ProtoError> {
+    ToolsRequest { id: String::new(), server: server.clone() }.check()?;
+    let catalogue = desk.service.agents.upstreams().catalogue();
+    let Some(frame) = tools(id, &catalogue, server.as_deref()) else {
+        let server = server.unwrap_or_default();
+        return Err(ProtoError::InvalidRequest(format!("server: there is no server {server:?}")));
+    };
+    put_whole(desk, &frame.id, &frame, |max| {
+        format!("server: the list exceeds a frame of {max} bytes, ask for that of one server")
+    });
+    Ok(())
 }
 
 /// The tools of one server, or of all. `None`: there is no such server.
-pub(super) fn tools(id: String, catalogue: &Catalogue, server: Option<&str>) -> Option<Tools> {
+fn tools(id: String, catalogue: &Catalogue, server: Option<&str>) -> Option<Tools> {
     if server.is_some_and(|id| catalogue.server(id).is_none()) {
         return None;
     }
@@ -36,7 +55,7 @@ fn info(server: &Server) -> ServerInfo {
         kind: server.kind.to_owned(),
         state: state(server),
         tools: server.condition.tools,
-        latency_ms: server.latency.map(super::wire::millis),
+        latency_ms: server.latency.map(millis),
         error: server.condition.last_error.clone(),
     }
 }

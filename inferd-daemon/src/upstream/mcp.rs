@@ -58,8 +58,7 @@ impl Connect for Connector {
                 let http = Http::new(url, self.wanted.key.as_ref(), self.patience.connect, Arc::clone(&ear))?;
                 Ok(Arc::new(Rpc::begin(http, ear, None).await?))
             }
-            // The seam for servers that speak the daemon's own protocol: they need a `Session` of their own.
-            Reach::Inferd { .. } => Err("this version does not connect to servers of kind inferd".to_owned()),
+            Reach::Inferd { .. } => Err("it is no server of this protocol".to_owned()),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::http::Connection;
 pub enum Answer {
     /// These tokens, each after this delay: streamed if the request asks for a stream, else as one body.
     Tokens(Vec<String>, Duration),
+    /// These tools are called, each with these arguments.
+    Calls(Vec<(String, String)>),
     /// These tokens at once, then the connection is closed without an end mark.
     CutShort(Vec<String>),
     /// These tokens at once, then an answer that is whole as far as HTTP goes, without an end mark.
@@ -43,6 +45,12 @@ impl Answer {
     #[must_use]
     pub fn slow_tokens(tokens: &[&str], delay: Duration) -> Self {
         Self::Tokens(owned(tokens), delay)
+    }
+
+    /// Tools, and what they are called with.
+    #[must_use]
+    pub fn calls(calls: &[(&str, &str)]) -> Self {
+        Self::Calls(calls.iter().map(|(name, with)| ((*name).to_owned(), (*with).to_owned())).collect())
     }
 
     /// Tokens that end without an end mark.
@@ -117,6 +125,21 @@ impl Answer {
                 }
                 turn.end();
                 connection.whole(200, &completion(&tokens).to_string()).await
+            }
+            Self::Calls(calls) if stream => {
+                connection.begin_events().await?;
+                turn.end();
+                let called = chunk(&json!({"tool_calls": tool_calls(&calls)}), &Value::Null);
+                let mut last = chunk(&json!({}), &json!("tool_calls"));
+                last["usage"] = usage(&[]);
+                connection.last_events(&[&called.to_string(), &last.to_string(), "[DONE]"]).await
+            }
+            Self::Calls(calls) => {
+                turn.end();
+                let mut whole = completion(&[]);
+                whole["choices"][0]["message"]["tool_calls"] = tool_calls(&calls);
+                whole["choices"][0]["finish_reason"] = json!("tool_calls");
+                connection.whole(200, &whole.to_string()).await
             }
             Self::CutShort(tokens) => {
                 begin(connection, &turn, &tokens).await?;
@@ -209,6 +232,14 @@ fn completion(tokens: &[String]) -> Value {
     let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
     let usage = usage(tokens);
     json!({"id": "c", "object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage})
+}
+
+fn tool_calls(calls: &[(String, String)]) -> Value {
+    let call = |(index, (name, arguments)): (usize, &(String, String))| {
+        let function = json!({"name": name, "arguments": arguments});
+        json!({"index": index, "id": format!("call {index}"), "type": "function", "function": function})
+    };
+    calls.iter().enumerate().map(call).collect()
 }
 
 fn usage(tokens: &[String]) -> Value {

@@ -2,6 +2,7 @@
 //! `tests/run` installs it and says where it is.
 #![cfg(unix)]
 
+mod agent;
 mod daemon;
 
 use std::process::Stdio;

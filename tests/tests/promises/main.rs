@@ -1,6 +1,7 @@
 //! The built daemon from outside, one file per promise: real processes, real sockets, the real clock.
 #![cfg(unix)]
 
+mod agent_turns;
 mod another_daemon;
 mod chaos;
 mod fair_order;

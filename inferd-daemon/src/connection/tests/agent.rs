@@ -141,6 +141,19 @@ async fn a_model_that_calls_what_there_is_not_or_in_a_way_that_is_wrong_reads_so
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_tools_that_a_model_could_not_tell_apart_cost_one_of_them_and_nothing_else() {
+    let stage = Stage::of(&["p"]);
+    let same = inferd_engine::tools::portable_name("p::a.b");
+    let _p = stage.play("p", tools(&["a.b", same.strip_prefix("p__").unwrap(), "c"])).await;
+    for fields in [json!({}), json!({ "server": "p" })] {
+        let backend = model(vec![answer(&["4"])]);
+        let rig = Rig::of(&backend).with_servers(&stage, "");
+        rig.local().ask(&agent("r", &fields)).await;
+        assert_eq!(offered(&backend, 0), [same.as_str(), "p__c"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_tool_says_of_its_progress_is_shown() {
     let (stage, mut a, _b) = two_servers().await;
     let backend = model(vec![vec![calling(&[("a__x", "{}")])], answer(&["4"])]);

@@ -61,6 +61,14 @@ async fn a_model_that_calls_for_ever_is_stopped_after_as_many_steps_as_there_may
     let lines = talk.lines().await;
     insta::assert_snapshot!(lines.lines().last().unwrap(), @r#"{"type":"error","id":"r","code":"invalid_request","message":"agent.max_steps: no answer after 3 steps"}"#);
     assert_eq!(backend.calls(), 3);
+    let unknown = Scripted::new("lane", |_, _| Turn::Say(vec![calling(&[("none", "{}")])]));
+    let rig = Rig::of(&unknown);
+    let mut talk = rig.local();
+    for (fields, steps) in [(json!({}), 10), (json!({ "max_steps": 100 }), 100)] {
+        let lines = talk.ask(&agent("r", &fields)).await;
+        assert!(lines.ends_with(&format!("no answer after {steps} steps\"}}")), "{lines}");
+    }
+    assert_eq!(unknown.calls(), 110);
 }
 
 #[tokio::test(start_paused = true)]
