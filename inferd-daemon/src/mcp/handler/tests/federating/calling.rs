@@ -1,6 +1,8 @@
 //! Calls of tools of upstream servers.
 
 use super::*;
+use crate::audit::{Query, read};
+use crate::state::{Settings, State};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_in_either_spelling_reaches_its_server_and_its_result_comes_back_whole() {
@@ -158,4 +160,41 @@ async fn a_server_that_wants_its_caller_to_generate_is_refused_at_once() {
     let failed = json!({ "content": [{ "type": "text", "text": "cannot sample" }], "isError": true });
     files.answers(&asked, failed).await;
     assert_eq!(text(&session.answer(id).await["result"]), "cannot sample");
+}
+
+#[tokio::test]
+async fn every_call_leaves_a_row_that_names_its_tool_and_its_server() {
+    let (rig, _stage, mut files) = with_files().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let state = State::open(Settings::new(path.clone(), 30)).unwrap();
+    rig.terms.send_modify(|terms| {
+        let audit = Audit::new(state.clone());
+        terms.service = Arc::new(Service { audit, ..(*terms.service).clone() });
+    });
+    let mut session = rig.session().await;
+    for is_error in [false, true] {
+        let id = session.begin("files__read", json!({ "path": "a" })).await;
+        let asked = files.is_asked("tools/call").await;
+        let content = json!([{ "type": "text", "text": "milk" }]);
+        files.answers(&asked, json!({ "content": content, "isError": is_error })).await;
+        session.answer(id).await;
+    }
+    drop(files);
+    let id = session.begin("files::read", json!({})).await;
+    session.answer(id).await;
+    state.close().await;
+    let rows = read(&path, &Query { since: None, count: 10 }).unwrap();
+    let told = |row: &crate::audit::Logged| {
+        (row.kind.clone(), row.door.clone(), row.lane.clone(), row.model.clone(), row.outcome.clone())
+    };
+    for (row, outcome) in rows.iter().zip(["served", "failed"]) {
+        let own = |text: &str| text.to_owned();
+        let expected = (own("call"), own("mcp"), Some(own("files")), Some(own("files::read")), own(outcome));
+        assert_eq!(told(row), expected);
+        assert!(row.request_bytes > 0 && row.answer_bytes > 0, "{row:?}");
+    }
+    assert_eq!(rows[1].reason.as_deref(), Some("tool_failed"));
+    let third = rows[2].reason.as_deref().unwrap();
+    assert!(["lost", "not_connected"].contains(&third), "{third}");
 }
