@@ -18,7 +18,7 @@ use inferd_engine::{Embedded, GenerateError, TokenEvent};
 use inferd_proto::{EmbedRequest, Resolved, StopReason, Timings, ToolCall, Usage};
 use tokio::time::Instant;
 
-use crate::queue::{Admission, Ask, Client, Permit, Refused};
+use crate::queue::{Admission, Ask, Client, Permit, Place, Refused};
 use crate::router::{RouteError, Router, Ticket, Tokens};
 use limit::Limit;
 pub(crate) use said::Said;
@@ -177,6 +177,10 @@ async fn admit<'a>(
         .bounds(async {
             let ask = Ask::from(request);
             let place = gate.enter(who, &ask, router.room(), received)?;
+            let _stand_off = match (&place, &request.caller.session) {
+                (Place::Waiting(_), Some(session)) => router.stand_off(session)?,
+                _ => Vec::new(),
+            };
             let mut permit = if request.progress {
                 place.turn_watched(|position| replies.tell(Event::Queued(position))).await?
             } else {

@@ -10,10 +10,14 @@ use inferd_engine::inferd::{Inferd, InferdAddress, InferdConfig, InferdError};
 use inferd_engine::mock::{Mock, MockConfig};
 use inferd_engine::ollama::{Ollama, OllamaConfig};
 use inferd_engine::openai::OpenAi;
+use inferd_engine::sampling::{SamplingBackend, SamplingConfig};
 use inferd_engine::{Backend, RemoteConfig, RemoteError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind};
+use crate::config::{
+    BackendConfig, DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Priorities,
+};
+use crate::mcp::Pool;
 use crate::paths::Paths;
 use crate::secrets::Secrets;
 
@@ -37,12 +41,13 @@ enum EngineError {
     Inferd(#[from] InferdError),
 }
 
-/// Builds a backend. Nothing is connected to: a server that is down is no error here.
+/// Builds a backend of its own: no client of a daemon lends its model to it. Nothing is connected to: a server that is
+/// down is no error here.
 ///
 /// # Errors
 /// [`BackendError`] where the engine does not accept the configuration.
 pub fn build(config: &BackendConfig, secrets: &Secrets) -> Result<Arc<dyn Backend>, BackendError> {
-    Recipe::of(config, secrets).build()
+    Recipe::of(config, secrets).build(&Pool::default())
 }
 
 /// All that a backend is built from. Equal ones build alike, so that one need not be built again.
@@ -66,12 +71,13 @@ impl<'a> Recipe<'a> {
     pub(crate) fn of(config: &'a BackendConfig, secrets: &'a Secrets) -> Self {
         let models = match &config.engine {
             EngineConfig::Http(_) => config.models.iter().map(String::as_str).filter(|m| *m != "*").collect(),
-            EngineConfig::Mock { .. } | EngineConfig::Inferd(_) => Vec::new(),
+            EngineConfig::Mock { .. } | EngineConfig::Inferd(_) | EngineConfig::Sampling(_) => Vec::new(),
         };
         Self { name: &config.name, engine: &config.engine, models, key: secrets.of_backend(&config.name) }
     }
 
-    pub(crate) fn build(&self) -> Result<Arc<dyn Backend>, BackendError> {
+    /// The backend. Clients that lend their models come to `pool`.
+    pub(crate) fn build(&self, pool: &Pool) -> Result<Arc<dyn Backend>, BackendError> {
         match self.engine {
             EngineConfig::Mock { tokens, token_delay_ms, mid_stream_drop_after } => {
                 let script = MockConfig {
@@ -91,6 +97,11 @@ impl<'a> Recipe<'a> {
                 HttpKind::Anthropic => self.built(Anthropic::new(self.remote(http))),
             },
             EngineConfig::Inferd(daemon) => self.built(Inferd::new(self.daemon(daemon))),
+            EngineConfig::Sampling(priorities) => {
+                let client = Arc::new(pool.clone());
+                let backend = SamplingBackend::with_config(self.name, client, asking(*priorities));
+                Ok(Arc::new(backend))
+            }
         }
     }
 
@@ -130,6 +141,16 @@ impl<'a> Recipe<'a> {
             total_timeout: http.timeouts.total,
             ..RemoteConfig::new(self.name, http.base_url.clone())
         }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "thousandths need no more digits")]
+fn asking(priorities: Priorities) -> SamplingConfig {
+    SamplingConfig {
+        intelligence_priority: priorities.intelligence.get() as f32,
+        speed_priority: priorities.speed.get() as f32,
+        cost_priority: priorities.cost.get() as f32,
+        ..SamplingConfig::default()
     }
 }
 

@@ -27,7 +27,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use backend::BackendConfig;
-pub use engine::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
+pub use engine::{
+    DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Priorities, Share, Timeouts,
+};
 pub use error::{ConfigError, Hint, Place};
 pub use overrides::Overrides;
 pub use rooms::RoomConfig;
@@ -107,11 +109,13 @@ pub struct McpConfig {
     pub keys: Option<KeySource>,
     /// Whether sessions outlive the daemon.
     pub persist: bool,
+    /// Whether clients that can lend their models are asked on their standalone stream, without having offered to.
+    pub standalone: bool,
 }
 
 impl Default for McpConfig {
     fn default() -> Self {
-        Self { listen: None, allowed_origins: Vec::new(), keys: None, persist: true }
+        Self { listen: None, allowed_origins: Vec::new(), keys: None, persist: true, standalone: true }
     }
 }
 

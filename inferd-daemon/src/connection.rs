@@ -56,19 +56,24 @@ thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
+/// Who is behind a connection.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// Their account.
+    pub(crate) client: Client,
+    /// Who the log says it is.
+    pub(crate) caller: Caller,
+    /// Who engines are told it is.
+    pub(crate) asker: inferd_proto::Caller,
+}
+
 /// Serves one client until it is gone, idle for too long, or the daemon stops. `early` is what came with its key.
-pub(crate) async fn serve<S: Socket>(
-    socket: S,
-    client: Client,
-    caller: Caller,
-    early: Vec<u8>,
-    service: Arc<Service>,
-) {
+pub(crate) async fn serve<S: Socket>(socket: S, visitor: Visitor, early: Vec<u8>, service: Arc<Service>) {
     let mut connection = Connection {
         socket,
         lines: Lines::new(service.limits.frame_bytes_max),
         writer: Writer::default(),
-        dispatch: Dispatch::new(client, caller, Arc::clone(&service)),
+        dispatch: Dispatch::new(visitor, Arc::clone(&service)),
         input: Input::Open,
         last_request: Instant::now(),
         draining: false,

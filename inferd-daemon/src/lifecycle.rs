@@ -22,9 +22,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
 use crate::audit::{self, Audit, Caller};
-use crate::connection;
+use crate::connection::{self, Visitor};
 use crate::endpoint::{Listener, Peer, Socket};
-use crate::queue::{Admission, Client, ClientKey};
+use crate::platform::directory;
+use crate::queue::{Admission, ClientKey};
 use crate::router::Router;
 use crate::secrets::Keys;
 use crate::service::{ConnectionLimits, Service, Stop};
@@ -235,8 +236,23 @@ async fn enter<S: Socket>(mut socket: S, peer: Peer, terms: Terms) {
     };
     tracing::debug!(?peer, ?key, "connection opened");
     let caller = Caller::new(&key, audit_door(peer));
-    let client: Client = service.gate.client(key);
-    connection::serve(socket, client, caller, early, service).await;
+    let asker = asker(peer, &key, &caller);
+    let visitor = Visitor { client: service.gate.client(key), caller, asker };
+    connection::serve(socket, visitor, early, service).await;
+}
+
+/// Who engines are told it is. Whoever came without a key and as the daemon's own user is who the daemon belongs to;
+/// without a key, programs on TCP cannot be told apart.
+fn asker(peer: Peer, key: &ClientKey, caller: &Caller) -> inferd_proto::Caller {
+    let stranger = |uid: &u32| *uid != directory::user();
+    let (principal, program) = match (peer, key) {
+        (_, ClientKey::Key(name)) => (Some(format!("key {name}")), None),
+        (Peer::Local { uid, .. }, _) => {
+            (uid.filter(stranger).map(|uid| format!("uid {uid}")), Some(Arc::clone(&caller.client)))
+        }
+        (Peer::Tcp(_), _) => (None, None),
+    };
+    inferd_proto::Caller { principal: principal.map(Into::into), program, session: None }
 }
 
 fn audit_door(peer: Peer) -> audit::Door {

@@ -13,6 +13,7 @@
 mod federation;
 mod handler;
 mod http;
+pub(crate) mod lend;
 mod manager;
 mod menu;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tools;
 pub(crate) use federation::Federation;
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
+pub(crate) use lend::{Lending, Pool};
 pub use manager::Hangup;
 pub(crate) use menu::Menu;
 pub use serve::serve;

@@ -5,7 +5,8 @@
 //! are not known here.
 //!
 //! Invariants:
-//! - Never more than `active` permits out, never more than `queue_depth` places held.
+//! - Never more than `active` permits out that take a slot, never more than `queue_depth` places held. What people answer
+//!   takes none (docs/adr/0012): it is bounded by the room there is for it.
 //! - Permits and places free themselves when dropped; nothing else frees them, so nothing can leak one.
 //! - While somebody waits who could begin, no newcomer runs first except by the queue's own order.
 
@@ -98,15 +99,16 @@ impl Admission {
         now: Instant,
     ) -> Result<Place<'g>, Refused> {
         let gate = &self.0;
-        if gate.seat(ask.need, &**room, now).is_some() && gate.try_run() {
-            return Ok(Place::Ready(Permit::new(gate, who.account(), ask.cost, now)));
+        let slot = room.needs_slot(ask.need);
+        if gate.seat(ask.need, &**room, now).is_some() && gate.try_run(slot) {
+            return Ok(Place::Ready(Permit::new(gate, who.account(), ask.cost, slot, now)));
         }
-        if gate.is_closed_to(who.account()) {
+        if slot && gate.is_closed_to(who.account()) {
             return Err(gate.queue_full());
         }
         room.bell().connect(gate);
         let room: Arc<dyn Room> = Arc::clone(room) as _;
-        gate.enqueue(Newcomer { account: who.account(), ask, room, now })
+        gate.enqueue(Newcomer { account: who.account(), ask, room, slot, now })
     }
 
     /// How full the gate is.

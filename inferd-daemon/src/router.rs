@@ -20,6 +20,7 @@ mod ticket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use inferd_engine::sampling::Waiting;
 use inferd_engine::{Backend, GenerateError};
 use inferd_proto::Model;
 use tokio::sync::Notify;
@@ -98,6 +99,25 @@ impl Router {
         self.lists_wanted.notify_one();
     }
 
+    /// Has this lane beside those that are configured from here on, whatever becomes of them; or none. Those who wait look
+    /// again at what there is.
+    pub fn have_guest(&self, guest: Option<(Arc<dyn Backend>, LaneConfig)>) {
+        self.lanes.have(guest);
+    }
+
+    /// To be asked before a request that came by `session` waits for a permit, see [`Backend::stand_off`].
+    ///
+    /// # Errors
+    /// [`RouteError::Lane`]: somebody who may hold a permit waits for the client of that session.
+    pub fn stand_off(&self, session: &str) -> Result<Vec<Waiting>, RouteError> {
+        let mut waiting = Vec::new();
+        for lane in self.lanes.now().iter() {
+            let stood = lane.backend().stand_off(session);
+            waiting.extend(stood.map_err(|error| RouteError::Lane { lane: lane.name().to_owned(), error })?);
+        }
+        Ok(waiting)
+    }
+
     /// Picks a lane for a request. Waits while every lane that could take it is at its own limit. For a model that no lane
     /// is known to serve it asks them again, where their lists are not new.
     ///
@@ -129,10 +149,10 @@ impl Router {
         &self.lanes
     }
 
-    /// Whether every backend is ready.
+    /// Whether every backend is ready, but for those whose peers come later.
     #[must_use]
     pub fn all_ready(&self) -> bool {
-        self.lanes.now().iter().all(|lane| lane.backend().ready())
+        self.lanes.now().iter().all(|lane| lane.is_of_peers() || lane.backend().ready())
     }
 
     /// What each lane serves.

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use inferd_proto::{EmbedRequest, EmbedUsage, Resolved, StopReason, ToolCall, Usage};
 
+use crate::sampling::Waiting;
+
 /// One event of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenEvent {
@@ -153,6 +155,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`GenerateError`] where they cannot be learnt.
     async fn models(&self) -> Result<Vec<String>, GenerateError> {
+        Ok(Vec::new())
+    }
+
+    /// To be asked before a request that came by `session` of an MCP client waits for a permit: who holds one may wait for
+    /// an answer of that very client. What is returned is held until the request has its permit.
+    ///
+    /// # Errors
+    /// [`GenerateError::Declined`] while somebody waits for that client.
+    fn stand_off(&self, _session: &str) -> Result<Vec<Waiting>, GenerateError> {
         Ok(Vec::new())
     }
 

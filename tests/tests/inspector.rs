@@ -72,7 +72,7 @@ fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
 async fn the_inspector_lists_tools_and_finds_nothing_wrong_with_their_schemas() -> Result<()> {
     let shown = look(&daemon().await?, "tools/list", &["--strict"]).await?;
     let tools = names(&shown["tools"], "name");
-    assert_eq!(tools[..5], ["generate", "embed", "list_models", "daemon_status", "run_agent"]);
+    assert_eq!(tools[..6], ["generate", "embed", "list_models", "daemon_status", "run_agent", "lend_model"]);
     assert!(tools.iter().all(|name| is_valid(name)), "{tools:?}");
     Ok(())
 }
@@ -82,7 +82,7 @@ async fn the_inspector_sees_valid_names_of_an_upstream_server_and_calls_one() ->
     let daemon = with_upstream().await?;
     let shown = look(&daemon, "tools/list", &[]).await?;
     let tools = names(&shown["tools"], "name");
-    ensure!(tools.contains(&"every__echo") && tools[5..].is_sorted(), "{tools:?}");
+    ensure!(tools.contains(&"every__echo") && tools[6..].is_sorted(), "{tools:?}");
     assert!(tools.iter().all(|name| is_valid(name)), "{tools:?}");
     let prompts = look(&daemon, "prompts/list", &[]).await?;
     let prompts = names(&prompts["prompts"], "name");

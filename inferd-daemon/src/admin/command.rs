@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use inferd_proto::{AdminCommand, AdminStatus, ErrorCode, Response};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::{Admin, frame};
 use crate::mcp::SessionStore;
@@ -19,6 +20,8 @@ pub(crate) struct Serving {
     /// Those of MCP clients, where such are taken.
     pub(crate) sessions: Option<SessionStore>,
     pub(crate) upstreams: Upstreams,
+    /// How many of those clients lend their models.
+    pub(crate) lenders: watch::Receiver<usize>,
 }
 
 /// Where the daemon listens.
@@ -53,6 +56,9 @@ struct Snapshot<'a> {
     /// Sessions of MCP clients, where such are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<usize>,
+    /// How many of their clients lend their models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lenders: Option<usize>,
     lanes: Vec<LaneState>,
     /// Upstream servers, where there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -86,7 +92,7 @@ fn refused(code: ErrorCode, message: String) -> Vec<u8> {
 
 fn snapshot<'a>(
     admin: &Admin,
-    Serving { service, sockets, sessions, upstreams }: &'a Serving,
+    Serving { service, sockets, sessions, lenders, upstreams }: &'a Serving,
 ) -> Snapshot<'a> {
     let queue = service.gate.state();
     Snapshot {
@@ -103,6 +109,7 @@ fn snapshot<'a>(
         queue_depth: queue.capacity,
         clients: service.gate.clients(),
         sessions: sessions.as_ref().map(SessionStore::len),
+        lenders: sessions.as_ref().map(|_| *lenders.borrow()),
         lanes: service.router.state(),
         servers: upstreams.catalogue().servers.clone(),
     }

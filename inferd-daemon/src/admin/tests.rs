@@ -40,7 +40,8 @@ impl Desk {
             mcp: None,
         };
         let upstreams = Upstreams::new(Patience::default(), &self.stopped);
-        let serving = Serving { service: Arc::new(service), sockets, sessions: None, upstreams };
+        let lenders = tokio::sync::watch::Sender::new(0).subscribe();
+        let serving = Serving { service: Arc::new(service), sockets, sessions: None, lenders, upstreams };
         self.admin.serving.set(serving).unwrap();
     }
 

@@ -12,6 +12,7 @@ use crate::scripted::{Scripted, Turn, done, request, token};
 
 mod embedding;
 mod hanging;
+mod peers;
 mod room;
 
 /// Notes the events of one request, and how many ran when each came. Whatever needs room has to wait for it once.

@@ -8,6 +8,9 @@ use super::error::ConfigError;
 use super::read::COUNT_MAX;
 use super::section::Section;
 
+/// What peers that lend their models may be asked at a time, unless something else is said: they take no slot.
+const PEERS_ASKED_MAX: usize = 64;
+
 /// A backend as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendConfig {
@@ -28,16 +31,17 @@ pub struct BackendConfig {
 }
 
 impl BackendConfig {
-    /// A backend of this name with no models, aliases or limits of its own.
+    /// A backend of this name with no models and aliases, and no limits of its own but what peers may be asked at a time.
     #[must_use]
     pub fn new(name: impl Into<String>, engine: EngineConfig) -> Self {
+        let concurrency = matches!(engine, EngineConfig::Sampling(_)).then_some(PEERS_ASKED_MAX);
         Self {
             name: name.into(),
             engine,
             models: Vec::new(),
             aliases: BTreeMap::new(),
             priority: 0,
-            concurrency: None,
+            concurrency,
             hedge_after: None,
         }
     }
@@ -48,9 +52,12 @@ impl BackendConfig {
             models: section.texts("models")?.unwrap_or_default(),
             aliases: section.names("aliases")?.unwrap_or_default(),
             priority: section.whole("priority", -1000..=1000)?.unwrap_or_default(),
-            concurrency: section.whole("concurrency", 1..=COUNT_MAX)?,
             hedge_after: section.whole("hedge_after_ms", 1..=MS_MAX)?.map(Duration::from_millis),
             ..Self::new(name, engine(section)?)
+        };
+        let backend = match section.whole("concurrency", 1..=COUNT_MAX)? {
+            Some(limit) => Self { concurrency: Some(limit), ..backend },
+            None => backend,
         };
         backend.check_models(section)?;
         Ok(backend)

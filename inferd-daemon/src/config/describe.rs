@@ -103,6 +103,7 @@ fn mcp(page: &mut Page, mcp: &McpConfig) {
     }
     key(page, mcp.keys.as_ref(), "api_keys_file");
     page.line("persist", mcp.persist);
+    page.line("standalone", mcp.standalone);
 }
 
 fn key(page: &mut Page, source: Option<&KeySource>, file_key: &str) {

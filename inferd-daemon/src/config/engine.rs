@@ -27,6 +27,45 @@ pub enum EngineConfig {
     Http(HttpConfig),
     /// Another daemon like this one.
     Inferd(DaemonConfig),
+    /// MCP clients that lend their models.
+    Sampling(Priorities),
+}
+
+/// What a peer that lends its model is told matters in choosing one, each a share of 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priorities {
+    /// How able it is.
+    pub intelligence: Share,
+    /// How fast it is.
+    pub speed: Share,
+    /// How cheap it is.
+    pub cost: Share,
+}
+
+/// From 0 to 1, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(u16);
+
+impl Share {
+    /// The nearest one; `None` where `share` is not from 0 to 1.
+    #[must_use]
+    pub fn new(share: f64) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+        (0.0..=1.0).contains(&share).then(|| Self((share * 1000.0).round() as u16))
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+}
+
+impl Default for Priorities {
+    /// 0.7, 0.3, 0.4.
+    fn default() -> Self {
+        Self { intelligence: Share(700), speed: Share(300), cost: Share(400) }
+    }
 }
 
 /// A server that generates, and how long it may take.
@@ -120,6 +159,7 @@ impl EngineConfig {
             Self::Http(HttpConfig { kind: HttpKind::Anthropic, .. }) => "anthropic",
             Self::Http(HttpConfig { kind: HttpKind::Ollama, .. }) => "ollama",
             Self::Inferd(_) => "inferd",
+            Self::Sampling(_) => "sampling",
         }
     }
 
@@ -129,7 +169,7 @@ impl EngineConfig {
         match self {
             Self::Http(http) => http.key.as_ref(),
             Self::Inferd(daemon) => daemon.key.as_ref(),
-            Self::Mock { .. } => None,
+            Self::Mock { .. } | Self::Sampling(_) => None,
         }
     }
 
@@ -144,7 +184,7 @@ impl EngineConfig {
                 };
                 (daemon.key.as_mut(), local)
             }
-            Self::Mock { .. } => (None, None),
+            Self::Mock { .. } | Self::Sampling(_) => (None, None),
         };
         key.and_then(KeySource::path_mut).into_iter().chain(local)
     }

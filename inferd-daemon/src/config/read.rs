@@ -83,6 +83,7 @@ fn mcp(section: &Section<'_>) -> Result<McpConfig, ConfigError> {
         allowed_origins: section.texts("allowed_origins")?.unwrap_or_default(),
         keys: key_source(section, "api_keys_file")?,
         persist: section.flag("persist")?.unwrap_or(true),
+        standalone: section.flag("standalone")?.unwrap_or(true),
     };
     if !mcp.allowed_origins.iter().all(|origin| is_origin(origin)) {
         let expected = "expected the scheme, host and port of each, as in \"https://app.example.com\"";

@@ -170,6 +170,19 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.wrong(key, format!("expected {span}, got {digits}")))
     }
 
+    /// The number under `key`.
+    pub(super) fn number(&self, key: &str) -> Result<Option<f64>, ConfigError> {
+        let Some(value) = self.table.get(key).map(Spanned::get_ref) else { return Ok(None) };
+        let digits = match value {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            other => return Err(self.wrong(key, expected("a number", other))),
+        };
+        let number =
+            digits.parse().map_err(|_| self.wrong(key, format!("expected a number, got {digits}")))?;
+        Ok(Some(number))
+    }
+
     /// The seconds under `key`, more than none.
     pub(super) fn seconds(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
         match self.seconds_or_none(key)? {

@@ -34,7 +34,7 @@ pub(super) const LIMITS: Shape = Shape {
 
 pub(super) const MCP: Shape = Shape {
     heading: "[mcp]",
-    keys: &["listen", "allowed_origins", "api_key_env", "api_keys_file", "persist"],
+    keys: &["listen", "allowed_origins", "api_key_env", "api_keys_file", "persist", "standalone"],
 };
 
 pub(super) const ADMISSION: Shape = Shape {
@@ -70,6 +70,9 @@ pub(super) const BACKENDS: Shape = Shape {
         "tokens",
         "token_delay_ms",
         "mid_stream_drop_after",
+        "intelligence_priority",
+        "speed_priority",
+        "cost_priority",
     ],
 };
 

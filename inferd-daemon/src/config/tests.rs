@@ -29,6 +29,7 @@ listen = "0.0.0.0:47324"
 allowed_origins = ["https://app.example.com"]
 api_keys_file = "mcp-keys.toml"
 persist = false
+standalone = false
 
 [admission]
 active = 0
@@ -97,6 +98,13 @@ idle_timeout_s = 30
 name = "beside"
 kind = "inferd"
 local = "default"
+
+[[backends]]
+name = "lent"
+kind = "sampling"
+intelligence_priority = 0.5
+speed_priority = 1
+cost_priority = 0.125
 
 [[servers]]
 id = "files"

@@ -14,6 +14,7 @@ use inferd_proto::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::Visitor;
 use super::call::{self, Call, Stage};
 use super::outbox::Outbox;
 use super::wire::{Frames, millis};
@@ -36,6 +37,7 @@ pub(super) struct Desk {
     pub(super) service: Arc<Service>,
     pub(super) client: Client,
     pub(super) caller: Caller,
+    asker: inferd_proto::Caller,
     pub(super) outbox: Outbox,
 }
 
@@ -52,9 +54,10 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(super) fn new(client: Client, caller: Caller, service: Arc<Service>) -> Self {
+    pub(super) fn new(visitor: Visitor, service: Arc<Service>) -> Self {
+        let Visitor { client, caller, asker } = visitor;
         Self {
-            desk: Arc::new(Desk { service, client, caller, outbox: Outbox::default() }),
+            desk: Arc::new(Desk { service, client, caller, asker, outbox: Outbox::default() }),
             lone: None,
             others: FuturesUnordered::new(),
             calls: Vec::new(),
@@ -103,7 +106,10 @@ impl Dispatch {
         let kind = if request.agent.is_some() { Kind::Agent } else { Kind::Generate };
         let Some(id) = self.enter(std::mem::take(&mut request.id), kind, received) else { return };
         let resolved = match request.resolve() {
-            Ok(resolved) => Box::new(resolved),
+            Ok(mut resolved) => {
+                resolved.caller = self.desk.asker.clone();
+                Box::new(resolved)
+            }
             Err(error) => return self.invalid(&id, &error),
         };
         let call = Call::new(id);

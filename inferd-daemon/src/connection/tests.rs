@@ -154,7 +154,8 @@ impl Rig {
         let key = ClientKey::Connection(self.opened.fetch_add(1, Ordering::Relaxed));
         let caller = Caller::new(&key, if LOCAL { Door::Ndjson } else { Door::Tcp });
         let client = self.service.gate.client(key);
-        let serve = serve(pipe, client, caller, early.into(), Arc::clone(&self.service));
+        let visitor = Visitor { client, caller, asker: inferd_proto::Caller::default() };
+        let serve = serve(pipe, visitor, early.into(), Arc::clone(&self.service));
         let (from, to) = tokio::io::split(ours);
         Talk { from: BufReader::new(from), to, writes, served: self.connections.spawn(serve) }
     }

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
     JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool,
+    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
@@ -28,6 +28,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::lend::{Lender, Lending, Willing};
+use super::manager::Home;
 use super::menu::{Call, Menu, Offers};
 use crate::lifecycle::Terms;
 use audience::{Audience, Known, Seat, tell_subscriber};
@@ -51,6 +53,7 @@ pub(crate) struct Desk {
     /// Calls that are open.
     calls: TaskTracker,
     started: Instant,
+    lending: Lending,
 }
 
 impl Desk {
@@ -60,8 +63,9 @@ impl Desk {
         menu: Menu,
         calls: TaskTracker,
         started: Instant,
+        lending: Lending,
     ) -> Arc<Self> {
-        Arc::new(Self { terms, menu, audience: Arc::default(), calls, started })
+        Arc::new(Self { terms, menu, audience: Arc::default(), calls, started, lending })
     }
 
     /// Tells sessions what changes on the menu, until the daemon drains.
@@ -99,13 +103,22 @@ pub(crate) struct Handler {
     known: Known,
     /// Where it hears of changes, once it is there to hear.
     seat: OnceLock<Seat>,
+    lender: Lender,
 }
 
 impl Handler {
     /// That of a new session.
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
         let known = Known::from(&desk.menu.now());
-        Self { desk, identity: Identity::new(), level: Mutex::default(), known, seat: OnceLock::new() }
+        let lender = Lender::new(desk.lending.clone());
+        Self {
+            desk,
+            identity: Identity::new(),
+            level: Mutex::default(),
+            known,
+            seat: OnceLock::new(),
+            lender,
+        }
     }
 
     fn offers(&self) -> Offers {
@@ -113,7 +126,24 @@ impl Handler {
     }
 
     fn call(&self, name: String, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
-        Call { name, arguments: arguments.unwrap_or_default(), caller: self.caller(context) }
+        let arguments = arguments.unwrap_or_default();
+        Call { name, arguments, answers: None, state: None, caller: self.caller(context) }
+    }
+
+    /// Has a client that is willing asked for as long as its session is there.
+    fn lend(&self, context: &NotificationContext<RoleServer>) {
+        let Some(Home(session)) = context.extensions.get::<Home>() else { return };
+        let asker = Identity::asker(&context.extensions);
+        if let Some(client) = Willing::of(context.peer.clone(), Arc::clone(session), &asker) {
+            let (lender, stop) = (self.lender.clone(), self.desk.terms.borrow().service.stop.clone());
+            // A daemon that drains closes the streams on which it would be asked.
+            self.desk.calls.spawn(async move {
+                tokio::select! {
+                    () = lender.stand(client) => {}
+                    () = stop.draining() => {}
+                }
+            });
+        }
     }
 
     /// Who makes a request, on the terms of now.
@@ -123,7 +153,8 @@ impl Handler {
         let asker = Identity::asker(&context.extensions);
         let session = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let log_level = context.meta.log_level().or(session);
-        Caller { service, client, asker, audited, context, log_level, uptime_s: self.desk.uptime_s() }
+        let (lender, uptime_s) = (self.lender.clone(), self.desk.uptime_s());
+        Caller { service, client, asker, audited, context, lender, log_level, uptime_s }
     }
 }
 
@@ -145,11 +176,20 @@ impl ServerHandler for Handler {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.lend(&context);
         let came_back = context.extensions.get::<SessionRestoreMarker>().is_some();
         let known = if came_back { Known::NOTHING } else { self.known };
         let seat = || Seat::take(Arc::clone(&self.desk.audience), context.peer, known);
         let seat = self.seat.get_or_init(seat);
         seat.catch_up(Known::from(&self.offers())).await;
+    }
+
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _context: NotificationContext<RoleServer>,
+    ) {
+        self.lender.progress().made(&progress.progress_token);
     }
 
     async fn list_tools(
@@ -174,7 +214,8 @@ impl ServerHandler for Handler {
         let Some(offered) = self.offers().tools.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None));
         };
-        offered.call(self.call(params.name.into_owned(), params.arguments, context)).await
+        let call = self.call(params.name.into_owned(), params.arguments, context);
+        offered.call(Call { answers: params.input_responses, state: params.request_state, ..call }).await
     }
 
     async fn list_resources(

@@ -25,8 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::{Stream, stream};
 use rmcp::ErrorData;
 use rmcp::model::{
-    CancelledNotification, CancelledNotificationParam, ClientJsonRpcMessage, ClientRequest, GetExtensions,
-    JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
+    CancelledNotification, CancelledNotificationParam, ClientJsonRpcMessage, ClientNotification,
+    ClientRequest, GetExtensions, JsonRpcError, JsonRpcRequest, ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_server::session::{
     RestoreOutcome, ServerSseMessage, SessionId as WireId, SessionManager,
@@ -75,6 +75,10 @@ struct Served {
     inbox: mpsc::Sender<ClientJsonRpcMessage>,
     routes: Arc<Routes>,
 }
+
+/// The session whose client is ready, found among the extensions of `notifications/initialized`.
+#[derive(Debug, Clone)]
+pub(crate) struct Home(pub(crate) Arc<SessionState>);
 
 impl Manager {
     pub(crate) fn new(store: SessionStore, tasks: TaskTracker) -> Self {
@@ -257,6 +261,12 @@ impl SessionManager for Manager {
     async fn accept_message(&self, id: &WireId, message: ClientJsonRpcMessage) -> Result<(), ManagerError> {
         let served = self.find(id)?;
         served.routes.heard(&message);
+        let mut message = message;
+        if let ClientJsonRpcMessage::Notification(said) = &mut message
+            && let ClientNotification::InitializedNotification(ready) = &mut said.notification
+        {
+            ready.extensions.insert(Home(Arc::clone(&served.session)));
+        }
         served.inbox.send(message).await.map_err(|_| ManagerError::NoSession)
     }
 

@@ -15,6 +15,7 @@
 //! - Streams of one session never show each other's events; sessions are seen by their principal alone.
 //! - Time is an argument. There is no HTTP here and no type of a protocol library.
 
+mod attendance;
 mod cursor;
 mod event;
 mod id;

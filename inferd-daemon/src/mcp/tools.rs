@@ -14,6 +14,7 @@ mod failure;
 pub(super) mod federated;
 mod fields;
 mod generate;
+mod lend;
 mod look;
 mod racing;
 mod run_agent;
@@ -49,7 +50,14 @@ impl Offered {
 
 /// The daemon's own, in the order they are listed.
 pub(crate) fn own() -> Vec<Offered> {
-    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status(), run_agent::tool()]
+    vec![
+        generate::tool(),
+        embed::tool(),
+        look::list_models(),
+        look::daemon_status(),
+        run_agent::tool(),
+        lend::tool(),
+    ]
 }
 
 /// A tool of the daemon's own, as it is listed.

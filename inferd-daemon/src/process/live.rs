@@ -22,9 +22,9 @@ use crate::agent::Agents;
 use crate::backends::BackendError;
 use crate::config::{BackendConfig, Config, RoomConfig, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, Federation, McpConfig, Menu, SessionStore};
+use crate::mcp::{Desk, Federation, Lending, McpConfig, Menu, Pool, SessionStore};
 use crate::queue::Admission;
-use crate::router::Router;
+use crate::router::{LaneConfig, Router};
 use crate::service::{Service, Stop};
 use crate::state::State;
 use crate::upstream::{Patience, Upstreams};
@@ -35,6 +35,12 @@ pub(super) struct Live {
     wanted: Wanted,
     /// What was built of each backend that is wanted, in their order.
     built: Vec<Arc<dyn Backend>>,
+    /// Clients that lend their models.
+    pool: Pool,
+    /// The lane that they have where none is configured for them.
+    implied: watch::Sender<Option<Implied>>,
+    /// Whether clients that can lend their models are asked without having offered to.
+    standalone: watch::Sender<bool>,
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
     rooms: watch::Sender<Vec<RoomConfig>>,
@@ -42,6 +48,9 @@ pub(super) struct Live {
     upstreams: Upstreams,
     around: Around,
 }
+
+/// A lane that nobody has configured.
+type Implied = (Arc<dyn Backend>, LaneConfig);
 
 /// What stays as it is around it.
 pub(super) struct Around {
@@ -64,11 +73,11 @@ impl Live {
         stop: Stop,
         around: Around,
     ) -> Result<Self, BackendError> {
-        let mut built = Vec::new();
+        let (pool, mut built) = (Pool::default(), Vec::new());
         for backend in &wanted.backends {
             let phase = LoadPhase::CheckingLocal;
             around.hub.publish(AdminStatus::LoadingModel { phase, backend: backend.name.clone() });
-            let backend = wanted.recipe(backend).build()?;
+            let backend = wanted.recipe(backend).build(&pool)?;
             around.hub.publish(abilities(&*backend));
             built.push(backend);
         }
@@ -87,7 +96,22 @@ impl Live {
         let mcp = watch::Sender::new(wanted.mcp());
         let rooms = watch::Sender::new(wanted.config.rooms.clone());
         let room = Room::new(wanted.config.limits.connections_max);
-        Ok(Self { source, wanted, built, terms, mcp, rooms, room, upstreams, around })
+        let implied = watch::Sender::new(implied(&wanted, &pool)?);
+        let standalone = watch::Sender::new(wanted.config.mcp.standalone);
+        Ok(Self {
+            source,
+            wanted,
+            built,
+            pool,
+            implied,
+            standalone,
+            terms,
+            mcp,
+            rooms,
+            room,
+            upstreams,
+            around,
+        })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -118,7 +142,8 @@ impl Live {
 
     /// What MCP calls of what is on `menu` work with; each is counted by `calls`.
     pub(super) fn desk(&self, menu: Menu, calls: TaskTracker, started: Instant) -> Arc<Desk> {
-        Desk::new(self.terms.subscribe(), menu, calls, started)
+        let lending = Lending::new(self.pool.clone(), self.standalone.subscribe());
+        Desk::new(self.terms.subscribe(), menu, calls, started, lending)
     }
 
     /// Has what upstream servers and rooms offer on `menu`.
@@ -157,6 +182,30 @@ impl Live {
         self.around.tasks.spawn(keep);
     }
 
+    /// How many clients lend their models.
+    pub(super) fn lenders(&self) -> watch::Receiver<usize> {
+        self.pool.watch()
+    }
+
+    /// Has a lane for clients that lend their models while there are any.
+    pub(super) fn heed_lenders(&self) {
+        let (service, stopping) = (self.service(), self.around.stopping.clone());
+        let (mut present, mut implied) = (self.pool.watch(), self.implied.subscribe());
+        let heed = async move {
+            loop {
+                let anybody = *present.borrow_and_update() > 0;
+                let lane = implied.borrow_and_update().clone().filter(|_| anybody);
+                service.router.have_guest(lane);
+                tokio::select! {
+                    Ok(()) = present.changed() => {}
+                    Ok(()) = implied.changed() => {}
+                    else => return,
+                }
+            }
+        };
+        self.around.tasks.spawn(async move { stopping.run_until_cancelled(heed).await });
+    }
+
     /// Reads the configuration again, prepares what it asks for, and goes by it. Dropped before its end, it has changed
     /// nothing.
     pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
@@ -168,7 +217,9 @@ impl Live {
         let plan = Plan::between(&self.wanted, &wanted);
         wanted.config = wanted.config.listening_as(&self.wanted.config)?;
         let built = self.build(&wanted, &plan)?;
+        let implied = implied(&wanted, &self.pool)?;
         self.apply(wanted, built, &plan);
+        self.implied.send_replace(implied);
         Ok(plan.report())
     }
 
@@ -178,7 +229,7 @@ impl Live {
             let before = self.built.iter().find(|built| built.name() == backend.name);
             match before.filter(|_| plan.keeps(&backend.name)) {
                 Some(before) => Ok(Arc::clone(before)),
-                None => wanted.recipe(backend).build(),
+                None => wanted.recipe(backend).build(&self.pool),
             }
         };
         wanted.backends.iter().map(build).collect()
@@ -195,6 +246,7 @@ impl Live {
         self.mcp.send_replace(wanted.mcp());
         self.rooms.send_replace(wanted.config.rooms.clone());
         self.upstreams.want(wanted.servers());
+        self.standalone.send_replace(wanted.config.mcp.standalone);
         self.wanted = wanted;
 
         let replaced = std::mem::replace(&mut self.built, built);
@@ -210,6 +262,12 @@ impl Live {
             self.around.hub.publish(AdminStatus::Ready);
         }
     }
+}
+
+/// The lane of clients that lend their models, where `wanted` has none for them.
+fn implied(wanted: &Wanted, pool: &Pool) -> Result<Option<Implied>, BackendError> {
+    let Some((backend, lane)) = wanted.implied() else { return Ok(None) };
+    Ok(Some((wanted.recipe(&backend).build(pool)?, lane)))
 }
 
 /// What a backend says it can do, for whoever watches.

@@ -50,6 +50,7 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     let live = Live::open(source, wanted, stop.clone(), around)?;
     live.learn_models().await;
     live.keep_models_fresh();
+    live.heed_lenders();
 
     let Bound { local, tcp, mcp, sockets } = bind(live.config(), &paths).await?;
     let door = live.door();
@@ -76,6 +77,7 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
         service: live.service(),
         sockets: sockets.clone(),
         sessions,
+        lenders: live.lenders(),
         upstreams: live.upstreams().clone(),
     });
     admin.hub.publish(AdminStatus::Ready);

@@ -9,7 +9,7 @@ use inferd_engine::Backend;
 use super::Engines;
 use crate::audit::Audit;
 use crate::backends::Recipe;
-use crate::config::{BackendConfig, Config};
+use crate::config::{BackendConfig, Config, EngineConfig, Priorities};
 use crate::discover::{self, Candidate};
 use crate::lifecycle::Terms;
 use crate::mcp;
@@ -19,6 +19,11 @@ use crate::secrets::{SecretError, Secrets};
 use crate::service::{ConnectionLimits, Service};
 use crate::state::State;
 use crate::upstream;
+
+/// The lane, and the model, of clients that lend theirs where none is configured.
+const IMPLIED: &str = "sampling";
+/// Before all that can be configured.
+const IMPLIED_PRIORITY: i32 = -1001;
 
 /// A configuration with everything that it names.
 #[derive(Debug, Clone)]
@@ -68,10 +73,34 @@ impl Wanted {
                 concurrency: backend.concurrency,
                 hedge_after: backend.hedge_after,
                 breaker: self.config.breaker,
+                peers: matches!(backend.engine, EngineConfig::Sampling(_)),
+                by_name: false,
             };
             (Arc::clone(built), config)
         };
         self.backends.iter().zip(built).map(lane).collect()
+    }
+
+    /// The backend for MCP clients that lend their models where none is configured; `None`: one is, or no client comes. It
+    /// is asked for by its name, which is that of its model, and for anything where there is but the mock.
+    pub(super) fn implied(&self) -> Option<(BackendConfig, LaneConfig)> {
+        let is_sampling = |backend: &BackendConfig| matches!(backend.engine, EngineConfig::Sampling(_));
+        let is_taken = self.backends.iter().any(|backend| is_sampling(backend) || backend.name == IMPLIED);
+        if self.config.mcp.listen.is_none() || is_taken {
+            return None;
+        }
+        let backend = BackendConfig::new(IMPLIED, EngineConfig::Sampling(Priorities::default()));
+        let lane = LaneConfig {
+            kind: backend.engine.kind(),
+            models: vec![IMPLIED.to_owned()],
+            // Whoever lends a model is preferred to a mock, and to nothing else.
+            priority: IMPLIED_PRIORITY,
+            concurrency: backend.concurrency,
+            peers: true,
+            by_name: self.engines != Engines::Mock,
+            ..LaneConfig::default()
+        };
+        Some((backend, lane))
     }
 
     /// The terms on which `service` is for whoever comes.

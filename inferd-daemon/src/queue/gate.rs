@@ -6,7 +6,7 @@
 
 mod entry;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::ask::Need;
 use super::estimate::ServiceTime;
 use super::fair::FairQueue;
 use super::limits::{InForce, Limits};
-use super::place::Slot;
+use super::place::{Slot, Takes};
 use super::room::{Room, Seat, Seats, Wants};
 
 pub(super) use entry::Newcomer;
@@ -32,6 +32,8 @@ pub(super) struct Gate {
     counts: AtomicU64,
     /// Seats given to waiters who have not taken them yet.
     promised: AtomicUsize,
+    /// Whether anybody ever waited for a seat alone, with no need of a slot.
+    any_slotless: AtomicBool,
     queue: Mutex<Contended>,
     /// Signalled whenever the queue moves, for those who watch their position.
     pub(super) moved: Notify,
@@ -64,6 +66,11 @@ struct Word {
 const RUNNING: u64 = 1 << 32;
 const WAITING: u64 = 1;
 
+/// What one that begins to run adds to the counts.
+const fn run(slot: bool) -> u64 {
+    if slot { RUNNING } else { 0 }
+}
+
 /// The least `retry_after` a refusal names.
 pub(super) const RETRY_AFTER_MIN: Duration = Duration::from_millis(50);
 
@@ -78,6 +85,7 @@ impl Gate {
             limits: InForce::new(limits),
             counts: AtomicU64::new(0),
             promised: AtomicUsize::new(0),
+            any_slotless: AtomicBool::new(false),
             queue: Mutex::default(),
             moved: Notify::new(),
             service_time: ServiceTime::default(),
@@ -102,8 +110,11 @@ impl Gate {
         Seat::among(room.seats(need, now), self.promised.load(Ordering::Acquire))
     }
 
-    /// Takes a slot if one is free and nobody waits for it.
-    pub(super) fn try_run(&self) -> bool {
+    /// Takes a slot if one is free and nobody waits for it; `slot`: one is needed.
+    pub(super) fn try_run(&self, slot: bool) -> bool {
+        if !slot {
+            return split(self.counts.load(Ordering::Acquire)).1 == 0;
+        }
         self.counts
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
                 let (running, waiting) = split(counts);
@@ -127,8 +138,13 @@ impl Gate {
 
     /// Gives a slot back, and what is free then to the next in line.
     pub(super) fn release(self: &Arc<Self>, now: Instant) {
-        let before = self.counts.fetch_sub(RUNNING, Ordering::AcqRel);
-        if split(before).1 > 0 {
+        self.counts.fetch_sub(RUNNING, Ordering::AcqRel);
+        self.refill(now);
+    }
+
+    /// Gives what has become free, if anybody waits for it.
+    pub(super) fn refill(self: &Arc<Self>, now: Instant) {
+        if split(self.counts.load(Ordering::Acquire)).1 > 0 {
             self.fill(now);
         }
     }
@@ -155,17 +171,20 @@ impl Gate {
     fn next_turn(self: &Arc<Self>, queue: &mut Contended, now: Instant) -> Option<Word> {
         // While somebody waits nobody takes a slot but under this lock: what is free here stays free.
         let (running, waiting) = split(self.counts.load(Ordering::Acquire));
-        if waiting == 0 || running >= self.limits.active() {
+        let full = running >= self.limits.active();
+        if waiting == 0 || full && !self.any_slotless.load(Ordering::Acquire) {
             return None;
         }
         let mut seats = Seats::new(now, self.promised.load(Ordering::Acquire));
-        let leave = |waiter: &Waiter| seats.one_for(&waiter.wants);
+        let leave =
+            |waiter: &Waiter| if full && waiter.wants.slot { None } else { seats.one_for(&waiter.wants) };
         let (seat, next) = queue.waiting.pop(now, self.limits.ageing(), leave)?;
         if seat == Seat::Limited {
             self.promised.fetch_add(1, Ordering::AcqRel);
         }
-        self.counts.fetch_add(RUNNING - WAITING, Ordering::AcqRel);
-        let slot = Slot::new(Arc::clone(self), next.account, next.cost, seat, now);
+        let takes = Takes { slot: next.payload.wants.slot, seat };
+        self.counts.fetch_add(run(takes.slot).wrapping_sub(WAITING), Ordering::AcqRel);
+        let slot = Slot::new(Arc::clone(self), next.account, next.cost, takes, now);
         Some(Word { to: next.payload.turn, word: Ok(slot) })
     }
 

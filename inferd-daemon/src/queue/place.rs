@@ -135,9 +135,18 @@ pub(super) struct Slot {
     gate: Arc<Gate>,
     account: Arc<Account>,
     prompt_cost: u64,
-    seat: Seat,
+    takes: Takes,
     since: Instant,
     received: bool,
+}
+
+/// What one that runs takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Takes {
+    /// One of the gate's slots.
+    pub(super) slot: bool,
+    /// The seat it was promised and has not taken.
+    pub(super) seat: Seat,
 }
 
 impl Slot {
@@ -145,16 +154,16 @@ impl Slot {
         gate: Arc<Gate>,
         account: Arc<Account>,
         prompt_cost: u64,
-        seat: Seat,
+        takes: Takes,
         since: Instant,
     ) -> Self {
         account.begin(prompt_cost);
-        Self { gate, account, prompt_cost, seat, since, received: false }
+        Self { gate, account, prompt_cost, takes, since, received: false }
     }
 
     fn into_permit<'g>(mut self, gate: &'g Arc<Gate>, account: &'g Account) -> Permit<'g> {
         self.received = true;
-        Permit { gate, account, since: self.since, prompt_cost: self.prompt_cost, seat: self.seat }
+        Permit { gate, account, since: self.since, prompt_cost: self.prompt_cost, takes: self.takes }
     }
 }
 
@@ -162,8 +171,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         if !self.received {
             self.account.end();
-            self.gate.forgo(self.seat);
-            self.gate.release(Instant::now());
+            self.takes.give_back(&self.gate, Instant::now());
         }
     }
 }
@@ -176,22 +184,38 @@ pub struct Permit<'g> {
     account: &'g Account,
     since: Instant,
     prompt_cost: u64,
-    /// The seat it was promised and has not taken.
-    seat: Seat,
+    takes: Takes,
+}
+
+impl Takes {
+    fn give_back(self, gate: &Arc<Gate>, now: Instant) {
+        gate.forgo(self.seat);
+        if self.slot {
+            gate.release(now);
+        } else {
+            gate.refill(now);
+        }
+    }
 }
 
 /// What a generated token is charged (a prompt token costs 1): Sheng et al., OSDI 2024, section 3.2.
 const GENERATED_TOKEN_COST: u64 = 2;
 
 impl<'g> Permit<'g> {
-    pub(super) fn new(gate: &'g Arc<Gate>, account: &'g Account, prompt_cost: u64, since: Instant) -> Self {
+    pub(super) fn new(
+        gate: &'g Arc<Gate>,
+        account: &'g Account,
+        prompt_cost: u64,
+        slot: bool,
+        since: Instant,
+    ) -> Self {
         account.begin(prompt_cost);
-        Self { gate, account, since, prompt_cost, seat: Seat::Unlimited }
+        Self { gate, account, since, prompt_cost, takes: Takes { slot, seat: Seat::Unlimited } }
     }
 
     /// Says that the request has found its place beyond the gate: the room kept for it is its own now.
     pub fn seated(&mut self) {
-        let seat = std::mem::replace(&mut self.seat, Seat::Unlimited);
+        let seat = std::mem::replace(&mut self.takes.seat, Seat::Unlimited);
         if seat == Seat::Limited {
             self.gate.forgo(seat);
             // While it was kept it was kept from others, who may have use for other room.
@@ -223,8 +247,10 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
         self.account.end();
-        self.gate.service_time.record(now.saturating_duration_since(self.since));
-        self.gate.forgo(self.seat);
-        self.gate.release(now);
+        if self.takes.slot {
+            // How long people take says nothing of how long a slot is held.
+            self.gate.service_time.record(now.saturating_duration_since(self.since));
+        }
+        self.takes.give_back(self.gate, now);
     }
 }

@@ -22,6 +22,12 @@ pub trait Room: Send + Sync {
     /// nothing that they could wait for.
     fn seats(&self, need: Need<'_>, now: Instant) -> usize;
 
+    /// Whether such requests are work of this machine, or of a server that it asks: they need a slot beside a seat. What
+    /// people answer needs none.
+    fn needs_slot(&self, _need: Need<'_>) -> bool {
+        true
+    }
+
     /// When there may be more although nobody leaves.
     fn opens_at(&self, now: Instant) -> Option<Instant>;
 
@@ -103,6 +109,8 @@ pub(super) struct Wants {
     pub(super) room: Arc<dyn Room>,
     model: Option<Box<str>>,
     work: Work,
+    /// Whether a seat is not enough.
+    pub(super) slot: bool,
 }
 
 impl std::fmt::Debug for Wants {
@@ -112,8 +120,8 @@ impl std::fmt::Debug for Wants {
 }
 
 impl Wants {
-    pub(super) fn new(room: Arc<dyn Room>, need: Need<'_>) -> Self {
-        Self { room, model: need.model.map(Into::into), work: need.work }
+    pub(super) fn new(room: Arc<dyn Room>, need: Need<'_>, slot: bool) -> Self {
+        Self { room, model: need.model.map(Into::into), work: need.work, slot }
     }
 
     fn need(&self) -> Need<'_> {

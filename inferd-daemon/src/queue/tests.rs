@@ -140,7 +140,8 @@ async fn a_slot_freed_while_somebody_goes_to_wait_for_it_is_taken() {
     // By the time it has the lock the slot is free, and nobody is left who would pass it on.
     let (normal, room) = (normal(), Arc::new(Everywhere::default()));
     let (ask, account) = (Ask::from(&normal), client.account());
-    let place = gate.0.enqueue(Newcomer { account, ask: &ask, room, now: Instant::now() }).unwrap();
+    let place =
+        gate.0.enqueue(Newcomer { account, ask: &ask, room, slot: true, now: Instant::now() }).unwrap();
     let permit = place.turn().now_or_never().expect("its turn has come").unwrap();
     assert_eq!(counts(&gate), (1, 0));
     drop(permit);

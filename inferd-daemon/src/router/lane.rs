@@ -34,6 +34,12 @@ pub struct LaneConfig {
     pub hedge_after: Option<Duration>,
     /// See [`BreakerConfig`].
     pub breaker: BreakerConfig,
+    /// Whether those who answer come and go: while its backend is not ready the lane is as good as not there. What it
+    /// runs costs this machine nothing, and a failure is that of one who answers, not the lane's: it takes no slot
+    /// of the gate, and its breaker never shuts.
+    pub peers: bool,
+    /// Whether it is for those alone who name one of its models.
+    pub by_name: bool,
 }
 
 /// A lane, for people and programs that watch.
@@ -103,6 +109,11 @@ impl Lane {
         }
     }
 
+    /// What it was made of.
+    pub(super) fn parts(&self) -> (Arc<dyn Backend>, LaneConfig) {
+        (Arc::clone(&self.backend), self.config.clone())
+    }
+
     /// Whether it is the lane of this very backend.
     pub(super) fn is_of(&self, backend: &Arc<dyn Backend>) -> bool {
         Arc::ptr_eq(&self.backend, backend) && self.name == backend.name()
@@ -127,6 +138,16 @@ impl Lane {
 
     pub(super) fn hedge_after(&self) -> Option<Duration> {
         self.config.hedge_after
+    }
+
+    /// Whether those who would answer come and go; see [`LaneConfig::peers`].
+    pub(super) fn is_of_peers(&self) -> bool {
+        self.config.peers
+    }
+
+    /// Whether none of those who would answer is there.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.config.peers && !self.backend.ready()
     }
 
     /// Whether its backend does such work at all.

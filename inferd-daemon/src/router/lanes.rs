@@ -6,7 +6,8 @@
 //! - A look is one moment: nobody sees half of a change, and no lock is held after it.
 //! - A lane that is at its limit, shut or tried already takes nothing.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use inferd_engine::Backend;
@@ -25,16 +26,46 @@ pub(super) type Set = Arc<[Arc<Lane>]>;
 pub(super) struct Lanes {
     /// Ordered by priority.
     set: RwLock<Set>,
+    /// A lane that is there for a while, beside those that are configured; it is in the set too.
+    guest: Mutex<Option<Guest>>,
+    /// Whether any lane takes no slot.
+    slotless: AtomicBool,
     bell: Arc<Bell>,
 }
 
+/// What a lane is made of.
+pub(super) type Guest = (Arc<dyn Backend>, LaneConfig);
+
 impl Lanes {
     pub(super) fn new() -> Self {
-        Self { set: RwLock::new(Arc::new([])), bell: Arc::default() }
+        Self {
+            set: RwLock::new(Arc::new([])),
+            guest: Mutex::default(),
+            slotless: AtomicBool::new(false),
+            bell: Arc::default(),
+        }
     }
 
-    /// Replaces the set. A lane of the same name and the same backend stays what it is under its new configuration.
-    pub(super) fn replace(&self, lanes: Vec<(Arc<dyn Backend>, LaneConfig)>) {
+    /// Replaces the set, but for the guest. A lane of the same name and the same backend stays what it is under its new
+    /// configuration.
+    pub(super) fn replace(&self, mut lanes: Vec<Guest>) {
+        // Held to the end: whoever replaces the set does so alone.
+        let guest = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.extend(guest.clone());
+        self.put(lanes);
+    }
+
+    /// Has this lane beside the others from here on, or none.
+    pub(super) fn have(&self, guest: Option<Guest>) {
+        let mut place = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, guest.clone());
+        let lanes = self.now();
+        let is_guest = |lane: &Lane| before.as_ref().is_some_and(|(backend, _)| lane.is_of(backend));
+        let others = lanes.iter().filter(|lane| !is_guest(lane)).map(|lane| lane.parts());
+        self.put(others.chain(guest).collect());
+    }
+
+    fn put(&self, lanes: Vec<Guest>) {
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
         let lane = |(backend, config): (Arc<dyn Backend>, LaneConfig)| {
             let before = set.iter().find(|lane| lane.is_of(&backend));
@@ -46,6 +77,7 @@ impl Lanes {
         let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
         lanes.sort_by_key(|lane| lane.priority());
         let limited = lanes.iter().any(|lane| lane.is_limited());
+        self.slotless.store(lanes.iter().any(|lane| lane.is_of_peers()), Ordering::Release);
         let replaced = std::mem::replace(&mut *set, lanes.into());
         drop(set);
         // What is let go of with the last of its lanes is let go of without the lock.
@@ -69,7 +101,8 @@ impl Lanes {
 
     /// Whether there is a lane beside `using` and those in `tried`.
     pub(super) fn has_other(&self, tried: &[Arc<Lane>], using: &Lane) -> bool {
-        self.read().iter().any(|lane| !lane.is(using) && is_untried(lane, tried))
+        let another = |lane: &Arc<Lane>| !lane.is(using) && is_untried(lane, tried) && !lane.is_deserted();
+        self.read().iter().any(another)
     }
 
     /// A lane that passes and has room for `need`, other than `busy` and those in `tried`. Does not wait, and does not probe.
@@ -129,7 +162,7 @@ impl Lanes {
             return Ok(Some(used));
         }
         let serving = || lanes.iter().filter(|lane| lane.serves(need));
-        let open = || serving().filter(|lane| is_untried(lane, tried) && lane.would_admit(now));
+        let open = || open(serving).filter(|lane| is_untried(lane, tried) && lane.would_admit(now));
         // A better group that is at its limit is worth a worse one, never a failure.
         while let Some(lane) = less_loaded(fit(open).filter(|lane| lane.has_room())) {
             if let Some(used) = lane.admit(now) {
@@ -154,12 +187,22 @@ impl Lanes {
 impl Room for Lanes {
     fn seats(&self, need: Need<'_>, now: Instant) -> usize {
         let lanes = self.read();
-        let open = || lanes.iter().filter(|lane| lane.serves(need) && lane.would_admit(now));
+        let open =
+            || open(|| lanes.iter().filter(|lane| lane.serves(need))).filter(|lane| lane.would_admit(now));
         if open().next().is_none() {
             // It has nothing to wait for but to be told so.
             return usize::MAX;
         }
         fit(open).fold(0, |seats, lane| seats.saturating_add(lane.seats()))
+    }
+
+    fn needs_slot(&self, need: Need<'_>) -> bool {
+        if !self.slotless.load(Ordering::Acquire) {
+            return true;
+        }
+        let lanes = self.read();
+        let mut serving = lanes.iter().filter(|lane| lane.serves(need)).peekable();
+        serving.peek().is_none() || !serving.all(|lane| lane.is_of_peers())
     }
 
     fn opens_at(&self, now: Instant) -> Option<Instant> {
@@ -169,6 +212,12 @@ impl Room for Lanes {
     fn bell(&self) -> &Bell {
         &self.bell
     }
+}
+
+/// Of these lanes those that are not deserted; all, where each is: they say themselves what is the matter.
+fn open<'l, I: Iterator<Item = &'l Arc<Lane>>>(lanes: impl Fn() -> I) -> impl Iterator<Item = &'l Arc<Lane>> {
+    let any_there = lanes().any(|lane| !lane.is_deserted());
+    lanes().filter(move |lane| !any_there || !lane.is_deserted())
 }
 
 /// Of these lanes the ready ones; all, where none is.

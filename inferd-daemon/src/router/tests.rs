@@ -9,6 +9,7 @@ mod failover;
 mod hedging;
 mod leaving;
 mod models;
+mod peers;
 mod reconfiguring;
 mod room;
 mod shutting;

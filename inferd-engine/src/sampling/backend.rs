@@ -18,6 +18,7 @@ use super::client::SamplingClient;
 use super::config::SamplingConfig;
 use super::error::SamplingError;
 use super::signs::Signs;
+use super::standoff::Waiting;
 use crate::{Backend, Capabilities, GenerateError, TokenEvent, TokenStream};
 
 /// See the module.
@@ -44,7 +45,7 @@ impl SamplingBackend {
         Self { name: name.into(), client, config }
     }
 
-    async fn ask(&self, request: Resolved) -> Result<Vec<TokenEvent>, SamplingError> {
+    async fn ask(&self, mut request: Resolved) -> Result<Vec<TokenEvent>, SamplingError> {
         let offer = self.client.offer();
         if !offer.available {
             return Err(SamplingError::NoPeer);
@@ -53,6 +54,8 @@ impl SamplingBackend {
         let (signs, heard) = Signs::pair();
         let caller = request.caller.clone();
         let format = request.response_format.clone();
+        // Who names the backend itself has no model in mind.
+        request.model = request.model.filter(|model| *model != self.name);
         let params = params::of(request, &self.config, offer)?;
         let read = events::estimate(&params);
         let call = Call { params, caller, alone: format.is_some(), signs };
@@ -74,6 +77,10 @@ impl Backend for SamplingBackend {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { vision: true, tools: self.client.offer().tools, ..Capabilities::default() }
+    }
+
+    fn stand_off(&self, session: &str) -> Result<Vec<Waiting>, GenerateError> {
+        Ok(self.client.stand_off(session)?)
     }
 
     /// Resolves with the whole answer: a peer gives no part of one.

@@ -7,6 +7,7 @@ use rmcp::model::{CreateMessageRequestParams, CreateMessageResult};
 
 use super::call::Call;
 use super::error::SamplingError;
+use super::standoff::Waiting;
 
 /// What can be had of a client now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,14 @@ pub trait SamplingClient: Send + Sync {
     /// What can be had of it now.
     fn offer(&self) -> Offer {
         Offer::default()
+    }
+
+    /// To be asked before a request that came by `session` waits for a permit, and to be held until it has one.
+    ///
+    /// # Errors
+    /// [`SamplingError::ReEntry`] while anybody waits for the peer of that session.
+    fn stand_off(&self, _session: &str) -> Result<Vec<Waiting>, SamplingError> {
+        Ok(Vec::new())
     }
 
     /// The MCP session of its peer, where it has exactly one.

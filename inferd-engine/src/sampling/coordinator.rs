@@ -32,7 +32,7 @@ use super::call::{Call, refuse_re_entry};
 use super::client::{Offer, SamplingClient};
 use super::config::CoordinatorConfig;
 use super::error::SamplingError;
-use super::standoff::Standoff;
+use super::standoff::{Standoff, Waiting};
 use submission::{Answered, Submission};
 use worker::{Workshop, capacity, run};
 
@@ -141,6 +141,13 @@ impl SamplingClient for SamplingCoordinator {
     fn offer(&self) -> Offer {
         let offer = self.client.offer();
         Offer { available: offer.available && !self.closing.is_cancelled(), ..offer }
+    }
+
+    fn stand_off(&self, session: &str) -> Result<Vec<Waiting>, SamplingError> {
+        match self.session() {
+            Some(own) if *own == *session => Ok(vec![self.standoff.wait()?]),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn session(&self) -> Option<Arc<str>> {

@@ -32,6 +32,9 @@ pub enum SamplingError {
         /// What is wrong with its answer.
         fault: TaskFault,
     },
+    /// Requests asked together were answered, but not this one.
+    #[error("the sampling peer left the request unanswered")]
+    Unanswered,
     /// The peer answered with an error.
     #[error("the sampling peer failed: {message} (code {code})")]
     Failed {
@@ -94,6 +97,27 @@ impl SamplingError {
         }
     }
 
+    /// Whether another peer may be asked: this one has not answered, and has not let the call's time pass either.
+    #[must_use]
+    pub fn lets_another_try(&self) -> bool {
+        match self {
+            Self::Failed { code, .. } => *code != INVALID_PARAMS,
+            Self::Transport(_)
+            | Self::NoPeer
+            | Self::Busy
+            | Self::ReEntry(_)
+            | Self::Unsuited(_)
+            | Self::ShutDown => true,
+            Self::Refused(_)
+            | Self::TimedOut(_)
+            | Self::Malformed(_)
+            | Self::Task { .. }
+            | Self::Unanswered
+            | Self::Invalid(_)
+            | Self::Internal => false,
+        }
+    }
+
     /// Whether this says that the merging was at fault, so that each call may do better alone.
     pub(super) fn blames_the_merging(&self) -> bool {
         matches!(self, Self::Malformed(_) | Self::Task { .. } | Self::Failed { .. })
@@ -111,6 +135,7 @@ impl From<SamplingError> for GenerateError {
             SamplingError::TimedOut(_)
             | SamplingError::Malformed(_)
             | SamplingError::Task { .. }
+            | SamplingError::Unanswered
             | SamplingError::Failed { .. }
             | SamplingError::Transport(_) => Self::Unavailable(text),
             SamplingError::NoPeer | SamplingError::ShutDown => Self::NotReady,

@@ -43,7 +43,7 @@ fn ask(text: &str) -> CreateMessageRequestParams {
 
 /// The same, of `principal`.
 fn ask_as(principal: &str, text: &str) -> Call {
-    let caller = Caller { principal: Some(principal.into()), session: None };
+    let caller = Caller { principal: Some(principal.into()), ..Caller::default() };
     Call { caller, ..Call::from(ask(text)) }
 }
 

@@ -3,9 +3,11 @@
 #![cfg(unix)]
 
 mod anthropic_types;
+mod lending;
 mod llama;
 mod llama_contract;
 mod mcp;
+mod mcp_rounds;
 mod ollama_types;
 mod openai_types;
 mod relay;

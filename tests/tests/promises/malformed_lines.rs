@@ -74,7 +74,7 @@ async fn a_line_that_is_no_request_is_answered_with_what_is_wrong_and_its_id() -
     "i" invalid_request: not valid JSON: invalid unicode code point at line 1 column 49
     "i" invalid_request: messages: expected at least one message
     "" invalid_request: id: invalid type: integer `7`, expected a string at line 1 column 7
-    "i" invalid_request: type: expected `request`, `cancel`, `hello`, `embed` or `auth`, got `launch`
+    "i" invalid_request: type: expected `request`, `cancel`, `hello`, `embed`, `servers`, `tools`, `call` or `auth`, got `launch`
     "" invalid_request: missing field `id` at line 1 column 17
     "i" invalid_request: messages[0].role: unknown variant `narrator`, expected one of `system`, `user`, `assistant`, `tool` at line 1 column 54
     "i" invalid_request: messages[0].content: invalid type: integer `7`, expected a string or an array of blocks at line 1 column 34

@@ -14,7 +14,10 @@ pub(super) fn backend(page: &mut Page, backend: &BackendConfig) {
     page.text("kind", backend.engine.kind());
     engine(page, &backend.engine);
     if backend.models.is_empty() {
-        page.note("no models: those it says it serves");
+        page.note(match backend.engine {
+            EngineConfig::Sampling(_) => "no models: any, as a hint to whoever lends one",
+            _ => "no models: those it says it serves",
+        });
     } else {
         page.line("models", backend.models.clone());
     }
@@ -66,6 +69,11 @@ fn engine(page: &mut Page, engine: &EngineConfig) {
                 }
             }
             timeouts(page, &daemon.timeouts);
+        }
+        EngineConfig::Sampling(priorities) => {
+            page.line("intelligence_priority", priorities.intelligence.get());
+            page.line("speed_priority", priorities.speed.get());
+            page.line("cost_priority", priorities.cost.get());
         }
     }
 }

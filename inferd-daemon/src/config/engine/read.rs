@@ -8,13 +8,14 @@ use std::ops::RangeInclusive;
 use super::super::error::ConfigError;
 use super::super::read::{COUNT_MAX, key_source};
 use super::super::section::{SECONDS_MAX, Section};
-use super::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Timeouts};
+use super::{DaemonAddress, DaemonConfig, EngineConfig, HttpConfig, HttpKind, Priorities, Share, Timeouts};
 
 const MOCK: &str = "mock";
 const OPENAI: &str = "openai";
 const ANTHROPIC: &str = "anthropic";
 const OLLAMA: &str = "ollama";
 const INFERD: &str = "inferd";
+const SAMPLING: &str = "sampling";
 
 const HTTP: &[&str] = &[OPENAI, ANTHROPIC, OLLAMA];
 const REMOTE: &[&str] = &[OPENAI, ANTHROPIC, OLLAMA, INFERD];
@@ -34,6 +35,9 @@ const KEYS: &[(&str, &[&str])] = &[
     ("first_token_timeout_s", REMOTE),
     ("idle_timeout_s", REMOTE),
     ("total_timeout_s", REMOTE),
+    ("intelligence_priority", &[SAMPLING]),
+    ("speed_priority", &[SAMPLING]),
+    ("cost_priority", &[SAMPLING]),
 ];
 
 /// Milliseconds of at most a day.
@@ -51,8 +55,11 @@ pub(in super::super) fn engine(section: &Section<'_>) -> Result<EngineConfig, Co
         ANTHROPIC => |section| http(section, HttpKind::Anthropic, Some("https://api.anthropic.com")),
         OLLAMA => |section| http(section, HttpKind::Ollama, Some("http://127.0.0.1:11434")),
         INFERD => inferd,
-        "sampling" => return Err(section.wrong("kind", "kind `sampling` is not served by this version")),
-        _ => return Err(section.wrong("kind", format!("expected {}", list(&[&[MOCK], REMOTE].concat())))),
+        SAMPLING => sampling,
+        _ => {
+            let kinds = [&[MOCK], REMOTE, &[SAMPLING]].concat();
+            return Err(section.wrong("kind", format!("expected {}", list(&kinds))));
+        }
     };
     for (key, kinds) in KEYS {
         if section.has(key) && !kinds.contains(&kind) {
@@ -125,6 +132,20 @@ fn inferd(section: &Section<'_>) -> Result<EngineConfig, ConfigError> {
         }
     };
     Ok(EngineConfig::Inferd(DaemonConfig { address, key, timeouts: timeouts(section)? }))
+}
+
+fn sampling(section: &Section<'_>) -> Result<EngineConfig, ConfigError> {
+    let usual = Priorities::default();
+    let share = |key, usual| match section.number(key)?.map(Share::new) {
+        None => Ok(usual),
+        Some(Some(share)) => Ok(share),
+        Some(None) => Err(section.wrong(key, "expected a number from 0 to 1")),
+    };
+    Ok(EngineConfig::Sampling(Priorities {
+        intelligence: share("intelligence_priority", usual.intelligence)?,
+        speed: share("speed_priority", usual.speed)?,
+        cost: share("cost_priority", usual.cost)?,
+    }))
 }
 
 fn timeouts(section: &Section<'_>) -> Result<Timeouts, ConfigError> {

@@ -11,6 +11,7 @@ use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use super::log::Level;
 use crate::audit;
 use crate::mcp::http::NOBODY;
+use crate::mcp::lend::Lender;
 use crate::mcp::session::Principal;
 use crate::queue::{Admission, Client, ClientKey};
 use crate::service::Service;
@@ -25,6 +26,8 @@ pub(crate) struct Caller {
     /// Who the log says it is.
     pub(crate) audited: audit::Caller,
     pub(crate) context: RequestContext<RoleServer>,
+    /// The session's client as one that may lend its model.
+    pub(crate) lender: Lender,
     /// What the caller wants logged; `None`: nothing.
     pub(crate) log_level: Option<Level>,
     /// How long the daemon runs, in seconds.
@@ -57,11 +60,12 @@ impl Identity {
     pub(super) fn asker(extensions: &Extensions) -> inferd_proto::Caller {
         let Some(head) = extensions.get::<Parts>() else { return inferd_proto::Caller::default() };
         let principal = head.extensions.get::<Principal>().map(Principal::as_str);
+        let key = principal.filter(|&name| name != NOBODY).map(|name| Arc::from(format!("key {name}")));
         let session = head.headers.get(HEADER_SESSION_ID).and_then(|id| id.to_str().ok());
-        inferd_proto::Caller {
-            principal: principal.filter(|&name| name != NOBODY).map(Arc::from),
-            session: session.map(str::trim).map(Arc::from),
-        }
+        let session: Option<Arc<str>> = session.map(str::trim).map(Arc::from);
+        // The holder of a key is one client, whatever sessions it has.
+        let program = session.clone().filter(|_| key.is_none());
+        inferd_proto::Caller { principal: key, program, session }
     }
 
     /// The account of whoever made the request that these came with, and their name in the log.

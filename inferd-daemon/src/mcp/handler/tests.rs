@@ -9,7 +9,7 @@ use super::*;
 use crate::agent::Agents;
 use crate::audit::Audit;
 use crate::config::RoomConfig;
-use crate::mcp::{own_menu, tools};
+use crate::mcp::{Pool, own_menu, tools};
 use crate::queue::Admission;
 use crate::router::Router;
 use crate::scripted::{Scripted, Turn, token};
@@ -57,7 +57,7 @@ impl Rig {
         });
         let calls = TaskTracker::new();
         let menu = own_menu();
-        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now());
+        let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now(), lending());
         Self { terms, desk, menu, calls, rooms: watch::Sender::default() }
     }
 
@@ -99,6 +99,11 @@ impl Rig {
         session.notify("notifications/initialized", json!({})).await;
         session
     }
+}
+
+/// Clients may lend their models, though nobody asks for one.
+fn lending() -> Lending {
+    Lending::new(Pool::default(), watch::Sender::new(true).subscribe())
 }
 
 /// What a client has.

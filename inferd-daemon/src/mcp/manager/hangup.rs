@@ -17,6 +17,16 @@ impl Hangup {
         Self { session, stream }
     }
 
+    /// The session of the call.
+    pub(crate) fn session(&self) -> &Arc<SessionState> {
+        &self.session
+    }
+
+    /// The stream that the call is answered on.
+    pub(crate) fn stream(&self) -> StreamId {
+        self.stream
+    }
+
     /// Ends the response that the call is answered on. The stream goes on; who comes back reads the rest.
     pub fn hang_up(&self) {
         // A reader that takes the stream and leaves at once.

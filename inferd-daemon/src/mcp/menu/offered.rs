@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolResponse, GetPromptResponse, JsonObject, Prompt, ReadResourceResponse, Resource,
+    CallToolResponse, GetPromptResponse, InputResponses, JsonObject, Prompt, ReadResourceResponse, Resource,
     ResourceTemplate, Tool,
 };
 use serde::Serialize;
@@ -62,6 +62,10 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// The arguments, as they came. A resource has none.
     pub(crate) arguments: JsonObject,
+    /// What was asked of the client when it made this call before, answered.
+    pub(crate) answers: Option<InputResponses>,
+    /// What it was given then to come back with.
+    pub(crate) state: Option<String>,
     /// Whose call it is, and how they are reached while it runs.
     pub(crate) caller: Caller,
 }

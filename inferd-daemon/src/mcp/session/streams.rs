@@ -215,6 +215,8 @@ impl Streams {
         {
             found.attached = None;
             found.unread_since = Some(now);
+            // Whoever heeds whether it is read.
+            found.news.notify_waiters();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What sessions promise, each promise a test.
 
+mod attendance;
 mod cursors;
 mod expiry;
 mod persistence;

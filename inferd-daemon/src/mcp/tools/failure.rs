@@ -33,6 +33,11 @@ impl Failure {
         Self::plain(ErrorCode::BackendUnavailable, "draining")
     }
 
+    /// There are as many of something as there may be, which `message` names.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self::plain(ErrorCode::QueueFull, message)
+    }
+
     /// The caller wants no answer any more. Nobody reads this.
     pub(crate) fn cancelled() -> Self {
         Self::plain(ErrorCode::Internal, "cancelled")

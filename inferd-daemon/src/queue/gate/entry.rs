@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Contended, Gate, RUNNING, WAITING, Waiter, Word, split};
+use super::{Contended, Gate, WAITING, Waiter, Word, run, split};
 use crate::queue::account::Account;
 use crate::queue::ask::Ask;
 use crate::queue::place::{Permit, Place, Waiting};
@@ -23,6 +23,8 @@ pub(in crate::queue) struct Newcomer<'g, 'a> {
     pub(in crate::queue) account: &'g Arc<Account>,
     pub(in crate::queue) ask: &'a Ask<'a>,
     pub(in crate::queue) room: Arc<dyn Room>,
+    /// Whether it needs a slot.
+    pub(in crate::queue) slot: bool,
     pub(in crate::queue) now: Instant,
 }
 
@@ -75,8 +77,11 @@ impl Gate {
         }
         entry.queue.lift(account);
         let (turn, comes) = oneshot::channel();
-        let room = newcomer.room;
-        let wants = Arc::new(Wants::new(Arc::clone(&room), ask.need));
+        let (room, slot) = (newcomer.room, newcomer.slot);
+        if !slot {
+            self.any_slotless.store(true, Ordering::Release);
+        }
+        let wants = Arc::new(Wants::new(Arc::clone(&room), ask.need, slot));
         let spot = entry.queue.waiting.push(account, ask.priority, ask.cost, now, Waiter { turn, wants });
         Ok(Place::Waiting(Waiting { gate: self, account, spot, comes, room }))
     }
@@ -98,7 +103,7 @@ impl Gate {
     /// Takes a slot, if there is one and a seat.
     fn runs_after_all(self: &Arc<Self>, entry: &mut Entry<'_>, newcomer: &Newcomer<'_, '_>) -> bool {
         self.after_those_who_wait(entry, newcomer.now, |counts| {
-            (self.has_slot(counts) && newcomer.has_seat(self)).then_some(RUNNING)
+            (newcomer.has_slot(self, counts) && newcomer.has_seat(self)).then_some(run(newcomer.slot))
         })
         .is_some()
     }
@@ -107,9 +112,10 @@ impl Gate {
     /// after it is passed on under the lock.
     fn runs_or_waits(self: &Arc<Self>, entry: &mut Entry<'_>, newcomer: &Newcomer<'_, '_>) -> bool {
         let counted = self.after_those_who_wait(entry, newcomer.now, |counts| {
-            Some(if self.has_slot(counts) && newcomer.has_seat(self) { RUNNING } else { WAITING })
+            let runs = newcomer.has_slot(self, counts) && newcomer.has_seat(self);
+            Some(if runs { run(newcomer.slot) } else { WAITING })
         });
-        counted == Some(RUNNING)
+        counted != Some(WAITING)
     }
 
     /// Gives those who wait what there is for them, and then counts what `step` says of what is left.
@@ -134,18 +140,19 @@ impl Gate {
             }
         }
     }
-
-    fn has_slot(&self, counts: u64) -> bool {
-        split(counts).0 < self.limits.active()
-    }
 }
 
 impl<'g> Newcomer<'g, '_> {
+    /// Whether the slot that it needs, if it does, is free.
+    fn has_slot(&self, gate: &Gate, counts: u64) -> bool {
+        !self.slot || split(counts).0 < gate.limits.active()
+    }
+
     fn has_seat(&self, gate: &Gate) -> bool {
         gate.seat(self.ask.need, &*self.room, self.now).is_some()
     }
 
     fn runs(&self, gate: &'g Arc<Gate>) -> Place<'g> {
-        Place::Ready(Permit::new(gate, self.account, self.ask.cost, self.now))
+        Place::Ready(Permit::new(gate, self.account, self.ask.cost, self.slot, self.now))
     }
 }

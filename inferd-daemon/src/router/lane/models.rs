@@ -53,12 +53,13 @@ impl Learnt {
 }
 
 impl Lane {
-    /// Whether it does the work and serves the model; every lane serves a request that names none.
+    /// Whether it does the work and serves the model; a request that names none is served by every lane but those
+    /// that want to be named.
     pub(in crate::router) fn serves(&self, need: Need<'_>) -> bool {
         if !self.does(need.work) {
             return false;
         }
-        let Some(model) = need.model else { return true };
+        let Some(model) = need.model else { return !self.config.by_name };
         self.config.aliases.contains_key(model)
             || self.with_models(|models| models.is_empty() || models.iter().any(|m| m == model || m == ANY))
     }

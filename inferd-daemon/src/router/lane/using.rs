@@ -64,6 +64,7 @@ impl Use {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let outcome = if self.lane.config.peers { Outcome::Abandoned } else { outcome };
         let (now, jitter) = match outcome {
             Outcome::Failed | Outcome::Rest(_) => (Instant::now(), fastrand::f64()),
             // Nothing is timed by these: no need to look at the clock.

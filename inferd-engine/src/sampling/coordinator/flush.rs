@@ -49,8 +49,11 @@ fn request(batch: &mut [Submission]) -> Call {
     }
     let params: Vec<&CreateMessageRequestParams> = batch.iter().map(|one| &one.call.params).collect();
     let signs = Signs::default().and(batch.iter().map(|one| &one.call.signs));
-    let caller =
-        Caller { principal: common(batch, |it| &it.principal), session: common(batch, |it| &it.session) };
+    let caller = Caller {
+        principal: common(batch, |it| &it.principal),
+        program: common(batch, |it| &it.program),
+        session: common(batch, |it| &it.session),
+    };
     Call { params: merge(&params), caller, alone: true, signs }
 }
 

@@ -14,6 +14,8 @@ use crate::sampling::text::is_text;
 pub struct BatchKey {
     /// The callers', where it matters.
     principal: Option<Arc<str>>,
+    /// Likewise.
+    program: Option<Arc<str>>,
     /// As JSON, which can be compared where floats cannot.
     model_preferences: String,
     /// As its bits, likewise.
@@ -36,6 +38,7 @@ impl BatchKey {
         }
         Some(Self {
             principal: call.caller.principal.clone().filter(|_| !across_callers),
+            program: call.caller.program.clone().filter(|_| !across_callers),
             model_preferences: json(&params.model_preferences),
             temperature: params.temperature.map(f32::to_bits),
             stop_sequences: params.stop_sequences.clone().unwrap_or_default(),

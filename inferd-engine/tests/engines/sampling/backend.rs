@@ -48,7 +48,7 @@ async fn a_request_becomes_a_call_and_its_system_messages_are_hoisted() {
         top_p: Some(0.5),
         seed: Some(7),
         stop: vec!["end".into()],
-        caller: Caller { principal: Some("ann".into()), session: None },
+        caller: Caller { principal: Some("ann".into()), ..Caller::default() },
         ..question(true)
     };
     outcome(&over(&peer), request).await.expect("an answer");
@@ -171,7 +171,7 @@ async fn a_peer_that_stays_silent_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn what_came_from_its_peer_goes_to_another_lane() {
     let peer = Arc::new(FakeSamplingClient::canned("x").of_session("s1"));
-    let caller = Caller { principal: None, session: Some("s1".into()) };
+    let caller = Caller { session: Some("s1".into()), ..Caller::default() };
     let error = outcome(&over(&peer), Resolved { caller, ..question(true) }).await.unwrap_err();
     assert!(matches!(error, GenerateError::Declined(_)), "{error}");
     assert_eq!(error.blame(), Blame::Nobody);

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::*;
 
 fn of_session(session: &str) -> Call {
-    let caller = Caller { principal: None, session: Some(session.into()) };
+    let caller = Caller { session: Some(session.into()), ..Caller::default() };
     Call { caller, ..Call::from(ask("a")) }
 }
 

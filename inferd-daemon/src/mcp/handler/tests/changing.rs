@@ -82,7 +82,8 @@ async fn every_open_session_is_told_of_a_change_once_and_finds_it_there() {
     for session in &mut sessions {
         assert_eq!(session.told().await, [CHANGED]);
         let listed = session.request("tools/list", json!({})).await;
-        assert_eq!(listed["result"]["tools"][5]["name"], "up__say");
+        let tools = listed["result"]["tools"].as_array().unwrap();
+        assert_eq!(tools.last().unwrap()["name"], "up__say", "after the daemon's own");
         for name in ["up__say", "up::say"] {
             assert_eq!(text(&session.call(name, json!({})).await), "hi");
         }

@@ -54,7 +54,7 @@ async fn with_files() -> (Rig, Stage, Actor) {
     (rig, stage, files)
 }
 
-const OWN: [&str; 5] = ["generate", "embed", "list_models", "daemon_status", "run_agent"];
+const OWN: [&str; 6] = ["generate", "embed", "list_models", "daemon_status", "run_agent", "lend_model"];
 
 #[tokio::test(start_paused = true)]
 async fn tools_of_all_servers_stand_sorted_behind_the_daemons_own_under_names_every_client_takes() {
@@ -67,16 +67,16 @@ async fn tools_of_all_servers_stand_sorted_behind_the_daemons_own_under_names_ev
     rig.offers("files__read").await;
     let mut session = rig.session().await;
     let listed = session.tools().await;
-    assert_eq!(listed[..5], OWN);
-    assert_eq!(listed[5..7], ["files__read", "files__write"]);
-    assert_eq!(listed.len(), 10);
+    assert_eq!(listed[..6], OWN);
+    assert_eq!(listed[6..8], ["files__read", "files__write"]);
+    assert_eq!(listed.len(), 11);
     for name in &listed {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         assert!((1..=64).contains(&name.len()) && name.bytes().all(is_plain), "{name}");
     }
     let mut names: Vec<_> = listed.iter().collect();
     names.dedup();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert_eq!(names.len(), 11, "{names:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +99,7 @@ async fn a_tool_keeps_what_its_server_says_of_it() {
     rig.offers("files__read").await;
     let mut session = rig.session().await;
     let listed = session.request("tools/list", json!({})).await;
-    let listed = &listed["result"]["tools"].as_array().unwrap()[5..];
+    let listed = &listed["result"]["tools"].as_array().unwrap()[6..];
     let mut expected = tool.clone();
     expected["name"] = json!("files__read");
     let plain = json!({ "name": "files__odd", "description": "Odd", "inputSchema": { "type": "object" } });
@@ -120,6 +120,6 @@ async fn a_change_of_a_servers_list_is_told_once_and_how_it_is_never() {
     drop(files);
     let mut changes = stage.upstreams.changes();
     changes.wait_for(|catalogue| catalogue.tools.iter().all(|tool| tool.stale)).await.unwrap();
-    assert_eq!(session.tools().await[5..], ["files__read", "files__write"]);
+    assert_eq!(session.tools().await[6..], ["files__read", "files__write"]);
     assert!(session.notes.is_empty(), "{:?}", session.notes);
 }

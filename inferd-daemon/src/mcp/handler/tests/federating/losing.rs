@@ -32,7 +32,7 @@ async fn a_server_that_is_lost_fails_its_calls_at_once_and_what_it_offered_stays
     let (said, _) = failure(&away);
     assert!(said.starts_with("backend_unavailable: server `files` is not connected: "), "{said}");
     assert_eq!(begun.elapsed(), Duration::ZERO);
-    assert_eq!(session.tools().await[5..], ["files__read"]);
+    assert_eq!(session.tools().await[6..], ["files__read"]);
 }
 
 #[tokio::test(start_paused = true)]
