@@ -10,6 +10,7 @@
 //! - Nothing is generated here; what a client asks for goes through [`crate::answer`] as from every door.
 //! - No request is looked at before its Host, Origin and key were.
 
+mod federation;
 mod handler;
 mod http;
 pub(crate) mod lend;
@@ -19,8 +20,10 @@ mod menu;
 mod scripted;
 mod serve;
 pub mod session;
+mod size;
 mod tools;
 
+pub(crate) use federation::Federation;
 pub(crate) use handler::{Desk, Handler};
 pub use http::{Limits, McpConfig};
 pub(crate) use lend::{Lending, Pool};
@@ -36,6 +39,6 @@ pub(crate) fn own_menu() -> Menu {
     Menu::new(menu::Supplied {
         tools: tools::own(),
         resources: handler::resources::own(),
-        prompts: Vec::new(),
+        ..menu::Supplied::default()
     })
 }

@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 pub use call::{CallError, CallResult};
 pub use catalogue::{Catalogue, Condition, Offer, Server, State, Version};
+pub(crate) use name::resource as resource_uri;
 pub use patience::Patience;
 pub use session::Progress;
 

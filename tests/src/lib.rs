@@ -6,6 +6,7 @@
 //! started here ends with the value that owns it.
 #![cfg(unix)]
 
+mod bridge;
 mod daemon;
 mod home;
 mod http;
@@ -16,6 +17,7 @@ mod upstream;
 
 use std::time::Duration;
 
+pub use bridge::Bridge;
 pub use daemon::Daemon;
 pub use home::{Home, free_address};
 pub use line::{LineClient, request};

@@ -43,6 +43,27 @@ async fn look((daemon, listen): &(Daemon, SocketAddr), method: &str, arguments: 
     serde_json::from_slice(&output.stdout).with_context(|| format!("{method}: it shows no JSON, but\n{said}"))
 }
 
+/// A daemon before the reference server.
+async fn with_upstream() -> Result<(Daemon, SocketAddr)> {
+    let modules = std::env::var("INFERD_TEST_NODE_MODULES")
+        .context("INFERD_TEST_NODE_MODULES is not set: run tests/run")?;
+    let script = format!("{modules}/@modelcontextprotocol/server-everything/dist/index.js");
+    let command = json!([format!("{modules}/node/bin/node"), script, "stdio"]);
+    let listen = free_address()?;
+    let config = format!(
+        "[mcp]\nlisten = \"{listen}\"\n[[backends]]\nname = \"script\"\nkind = \"mock\"\n\
+         [[servers]]\nid = \"every\"\ncommand = {command}\n"
+    );
+    let daemon = Daemon::start(&config).await?;
+    daemon.until(|now| now["servers"][0]["state"] == "ready").await?;
+    Ok((daemon, listen))
+}
+
+fn is_valid(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
 fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
     list.as_array().into_iter().flatten().filter_map(|listed| listed[field].as_str()).collect()
 }
@@ -51,12 +72,24 @@ fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
 async fn the_inspector_lists_tools_and_finds_nothing_wrong_with_their_schemas() -> Result<()> {
     let shown = look(&daemon().await?, "tools/list", &["--strict"]).await?;
     let tools = names(&shown["tools"], "name");
-    assert_eq!(tools[..4], ["generate", "embed", "list_models", "daemon_status"]);
-    let valid = |name: &&str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        (1..=64).contains(&name.len()) && name.bytes().all(plain)
-    };
-    assert!(tools.iter().all(valid), "{tools:?}");
+    assert_eq!(tools[..6], ["generate", "embed", "list_models", "daemon_status", "run_agent", "lend_model"]);
+    assert!(tools.iter().all(|name| is_valid(name)), "{tools:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_inspector_sees_valid_names_of_an_upstream_server_and_calls_one() -> Result<()> {
+    let daemon = with_upstream().await?;
+    let shown = look(&daemon, "tools/list", &[]).await?;
+    let tools = names(&shown["tools"], "name");
+    ensure!(tools.contains(&"every__echo") && tools[6..].is_sorted(), "{tools:?}");
+    assert!(tools.iter().all(|name| is_valid(name)), "{tools:?}");
+    let prompts = look(&daemon, "prompts/list", &[]).await?;
+    let prompts = names(&prompts["prompts"], "name");
+    ensure!(!prompts.is_empty() && prompts.iter().all(|name| is_valid(name)), "{prompts:?}");
+    let arguments = ["--tool-name", "every__echo", "--tool-arg", "message=hi"];
+    let shown = look(&daemon, "tools/call", &arguments).await?;
+    assert_eq!(shown["content"][0]["text"], "Echo: hi", "{shown}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use crate::answer::AnswerError;
 use crate::queue::Refused;
 use crate::router::RouteError;
+use crate::upstream::CallError;
 use inferd_engine::GenerateError;
 
 use super::caller::Caller;
@@ -83,6 +84,21 @@ impl From<&AnswerError> for Outcome {
             AnswerError::Route(RouteError::Lane { error, .. }) => Self::Failed(reason(error)),
             AnswerError::CutShort { .. } => Self::Failed("cut_short"),
             AnswerError::DeadlineExceeded { .. } => Self::Failed("deadline_exceeded"),
+        }
+    }
+}
+
+impl From<&CallError> for Outcome {
+    fn from(error: &CallError) -> Self {
+        match error {
+            CallError::Unknown { .. } => Self::Refused("unknown_tool"),
+            CallError::NotConnected { .. } => Self::Refused("not_connected"),
+            CallError::Busy { .. } => Self::Refused("busy"),
+            CallError::Lost { .. } => Self::Failed("lost"),
+            CallError::TimedOut { .. } => Self::Failed("timed_out"),
+            CallError::Refused { .. } if error.blames_the_call() => Self::Failed("invalid_request"),
+            CallError::Refused { .. } => Self::Failed("refused"),
+            CallError::Malformed { .. } => Self::Failed("malformed"),
         }
     }
 }

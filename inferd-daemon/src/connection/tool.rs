@@ -129,25 +129,8 @@ fn answer(desk: &Desk, id: &str, tool: String, result: CallResult) {
 /// What the error is on the wire and in the log.
 fn verdict(error: &Ended) -> (ErrorCode, Outcome) {
     match error {
-        Ended::Failed(CallError::Unknown { .. }) => {
-            (ErrorCode::InvalidRequest, Outcome::Refused("unknown_tool"))
-        }
-        // What JSON-RPC calls invalid parameters.
-        Ended::Failed(CallError::Refused { code: -32602, .. }) => {
-            (ErrorCode::InvalidRequest, Outcome::Failed("invalid_request"))
-        }
-        Ended::Failed(error) => {
-            let outcome = match error {
-                CallError::Unknown { .. } => Outcome::Refused("unknown_tool"),
-                CallError::NotConnected { .. } => Outcome::Refused("not_connected"),
-                CallError::Busy { .. } => Outcome::Refused("busy"),
-                CallError::Lost { .. } => Outcome::Failed("lost"),
-                CallError::TimedOut { .. } => Outcome::Failed("timed_out"),
-                CallError::Refused { .. } => Outcome::Failed("refused"),
-                CallError::Malformed { .. } => Outcome::Failed("malformed"),
-            };
-            (ErrorCode::BackendUnavailable, outcome)
-        }
+        Ended::Failed(error) if error.blames_the_call() => (ErrorCode::InvalidRequest, error.into()),
+        Ended::Failed(error) => (ErrorCode::BackendUnavailable, error.into()),
         Ended::Late(_) => (ErrorCode::DeadlineExceeded, Outcome::Failed("deadline_exceeded")),
         Ended::Cancelled => (ErrorCode::Internal, Outcome::CANCELLED),
     }

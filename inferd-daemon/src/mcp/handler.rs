@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
-    JsonObject, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscriptionFilter, Tool,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
@@ -39,7 +39,9 @@ use log::Level;
 
 /// What is said to a model about the server as a whole.
 const INSTRUCTIONS: &str = "An inference daemon that the programs of this machine share. `generate` answers a prompt \
-                            with one of the models that `list_models` names; `embed` turns texts into vectors.";
+                            with one of the models that `list_models` names; `embed` turns texts into vectors; \
+                            `run_agent` has a model call tools until it has its answer. Tools named `server__tool` are \
+                            those of upstream servers.";
 
 /// What the handlers of all sessions share.
 #[derive(Debug)]
@@ -123,9 +125,9 @@ impl Handler {
         self.desk.menu.now()
     }
 
-    fn call(&self, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
+    fn call(&self, name: String, arguments: Option<JsonObject>, context: RequestContext<RoleServer>) -> Call {
         let arguments = arguments.unwrap_or_default();
-        Call { arguments, answers: None, state: None, caller: self.caller(context) }
+        Call { name, arguments, answers: None, state: None, caller: self.caller(context) }
     }
 
     /// Has a client that is willing asked for as long as its session is there.
@@ -212,7 +214,7 @@ impl ServerHandler for Handler {
         let Some(offered) = self.offers().tools.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None));
         };
-        let call = self.call(params.arguments, context);
+        let call = self.call(params.name.into_owned(), params.arguments, context);
         offered.call(Call { answers: params.input_responses, state: params.request_state, ..call }).await
     }
 
@@ -231,10 +233,26 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _open = self.desk.calls.token();
-        let Some(offered) = self.offers().resources.find(&params.uri).cloned() else {
+        let offers = self.offers();
+        if let Some(listed) = offers.resources.find(&params.uri).cloned() {
+            return listed.call(self.call(params.uri, None, context)).await;
+        }
+        let Some(other) = offers.other_resources else {
             return Err(ErrorData::resource_not_found(format!("there is no resource {}", params.uri), None));
         };
-        offered.call(self.call(None, context)).await
+        other.call(self.call(params.uri, None, context)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let (templates, next_cursor) = self.offers().templates.page(page.as_ref())?;
+        Ok(ListResourceTemplatesResult {
+            next_cursor,
+            ..ListResourceTemplatesResult::with_all_items(templates)
+        })
     }
 
     async fn list_prompts(
@@ -255,7 +273,7 @@ impl ServerHandler for Handler {
         let Some(offered) = self.offers().prompts.find(&params.name).cloned() else {
             return Err(ErrorData::invalid_params(format!("there is no prompt `{}`", params.name), None));
         };
-        offered.call(self.call(params.arguments, context)).await
+        offered.call(self.call(params.name, params.arguments, context)).await
     }
 
     async fn set_level(

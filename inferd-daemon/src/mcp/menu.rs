@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! let read = Offered::new(tool, move |call: Call| { … }).also_called("prod::read");
-//! menu.supply(Supplied { tools: vec![read, …], resources: …, prompts: … });
+//! menu.supply(Supplied { tools: vec![read, …], resources: …, prompts: …, ..Supplied::default() });
 //! ```
 //!
 //! That is all: every open session and subscription is told once for each list that reads otherwise than before, and
@@ -22,7 +22,7 @@ mod table;
 
 use std::sync::Arc;
 
-use rmcp::model::{Prompt, Resource, Tool};
+use rmcp::model::{Prompt, Resource, ResourceTemplate, Tool};
 use tokio::sync::watch;
 
 pub(crate) use offered::{Call, Described, Offered};
@@ -33,6 +33,8 @@ pub(crate) use table::Table;
 pub(crate) struct Offers {
     pub(crate) tools: Arc<Table<Tool>>,
     pub(crate) resources: Arc<Table<Resource>>,
+    pub(crate) templates: Arc<Table<ResourceTemplate>>,
+    pub(crate) other_resources: Option<Offered<ResourceTemplate>>,
     pub(crate) prompts: Arc<Table<Prompt>>,
 }
 
@@ -41,6 +43,9 @@ pub(crate) struct Offers {
 pub(crate) struct Supplied {
     pub(crate) tools: Vec<Offered<Tool>>,
     pub(crate) resources: Vec<Offered<Resource>>,
+    pub(crate) templates: Vec<Offered<ResourceTemplate>>,
+    /// Reads what is on no list: what a template makes, or a result points at. It is listed nowhere itself.
+    pub(crate) other_resources: Option<Offered<ResourceTemplate>>,
     pub(crate) prompts: Vec<Offered<Prompt>>,
 }
 
@@ -57,6 +62,8 @@ impl Menu {
         let offers = Offers {
             tools: Arc::new(Table::of(own.tools.iter().cloned())),
             resources: Arc::new(Table::of(own.resources.iter().cloned())),
+            templates: Arc::new(Table::of(own.templates.iter().cloned())),
+            other_resources: own.other_resources.clone(),
             prompts: Arc::new(Table::of(own.prompts.iter().cloned())),
         };
         Self { own: Arc::new(own), offers: watch::Sender::new(offers) }
@@ -78,13 +85,14 @@ impl Menu {
     }
 
     /// Offers `supplied` beside the daemon's own, in place of what was supplied before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no room of this daemon supplies anything yet"))]
     pub(crate) fn supply(&self, supplied: Supplied) {
-        let Supplied { tools, resources, prompts } = supplied;
+        let Supplied { tools, resources, templates, other_resources, prompts } = supplied;
         self.offers.send_if_modified(|offers| {
+            offers.other_resources = other_resources.or_else(|| self.own.other_resources.clone());
             let changed = [
                 replace(&mut offers.tools, &self.own.tools, tools),
                 replace(&mut offers.resources, &self.own.resources, resources),
+                replace(&mut offers.templates, &self.own.templates, templates),
                 replace(&mut offers.prompts, &self.own.prompts, prompts),
             ];
             changed.contains(&true)

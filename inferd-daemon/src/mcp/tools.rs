@@ -1,4 +1,4 @@
-//! The tools of the daemon itself: each with its name, its schemas and what runs it.
+//! Tools: those of the daemon itself, each with its name, its schemas and what runs it; and those of upstream servers.
 //!
 //! A call enters, its result leaves. A tool that cannot do what was asked says so in its result, as a [`Failure`];
 //! an error of the protocol is only what is no call of a tool at all.
@@ -8,13 +8,17 @@
 //! - An argument that is unknown or wrong is named, as it is named on the wire.
 //! - A call that is cancelled is dropped, and with it its place, its permit and its generation.
 
+mod courier;
 mod embed;
 mod failure;
+pub(super) mod federated;
 mod fields;
 mod generate;
 mod lend;
 mod look;
 mod racing;
+mod run_agent;
+mod telling;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +30,7 @@ use serde_json::Value;
 pub(crate) use super::menu::Call;
 pub(crate) use failure::Failure;
 pub(crate) use look::{models, status};
+pub(crate) use racing::{Ended, race};
 
 /// A tool: what is said of it, and what runs it.
 pub(crate) type Offered = super::menu::Offered<Tool>;
@@ -45,7 +50,14 @@ impl Offered {
 
 /// The daemon's own, in the order they are listed.
 pub(crate) fn own() -> Vec<Offered> {
-    vec![generate::tool(), embed::tool(), look::list_models(), look::daemon_status(), lend::tool()]
+    vec![
+        generate::tool(),
+        embed::tool(),
+        look::list_models(),
+        look::daemon_status(),
+        run_agent::tool(),
+        lend::tool(),
+    ]
 }
 
 /// A tool of the daemon's own, as it is listed.

@@ -20,9 +20,9 @@ use super::wanted::Wanted;
 use crate::admin::Hub;
 use crate::agent::Agents;
 use crate::backends::BackendError;
-use crate::config::{BackendConfig, Config, Source};
+use crate::config::{BackendConfig, Config, RoomConfig, Source};
 use crate::lifecycle::{Door, Room, Terms};
-use crate::mcp::{Desk, Lending, McpConfig, Menu, Pool, SessionStore};
+use crate::mcp::{Desk, Federation, Lending, McpConfig, Menu, Pool, SessionStore};
 use crate::queue::Admission;
 use crate::router::{LaneConfig, Router};
 use crate::service::{Service, Stop};
@@ -43,6 +43,7 @@ pub(super) struct Live {
     standalone: watch::Sender<bool>,
     terms: watch::Sender<Terms>,
     mcp: watch::Sender<McpConfig>,
+    rooms: watch::Sender<Vec<RoomConfig>>,
     room: Room,
     upstreams: Upstreams,
     around: Around,
@@ -93,10 +94,24 @@ impl Live {
         upstreams.want(wanted.servers());
         let terms = watch::Sender::new(wanted.terms(service));
         let mcp = watch::Sender::new(wanted.mcp());
+        let rooms = watch::Sender::new(wanted.config.rooms.clone());
         let room = Room::new(wanted.config.limits.connections_max);
         let implied = watch::Sender::new(implied(&wanted, &pool)?);
         let standalone = watch::Sender::new(wanted.config.mcp.standalone);
-        Ok(Self { source, wanted, built, pool, implied, standalone, terms, mcp, room, upstreams, around })
+        Ok(Self {
+            source,
+            wanted,
+            built,
+            pool,
+            implied,
+            standalone,
+            terms,
+            mcp,
+            rooms,
+            room,
+            upstreams,
+            around,
+        })
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -129,6 +144,11 @@ impl Live {
     pub(super) fn desk(&self, menu: Menu, calls: TaskTracker, started: Instant) -> Arc<Desk> {
         let lending = Lending::new(self.pool.clone(), self.standalone.subscribe());
         Desk::new(self.terms.subscribe(), menu, calls, started, lending)
+    }
+
+    /// Has what upstream servers and rooms offer on `menu`.
+    pub(super) fn federation(&self, menu: Menu) -> Federation {
+        Federation { upstreams: self.upstreams.clone(), rooms: self.rooms.subscribe(), menu }
     }
 
     /// Where sessions of MCP clients are kept.
@@ -224,6 +244,7 @@ impl Live {
         let service = Service { limits: wanted.connection_limits(), ..(*service).clone() };
         self.terms.send_replace(wanted.terms(service));
         self.mcp.send_replace(wanted.mcp());
+        self.rooms.send_replace(wanted.config.rooms.clone());
         self.upstreams.want(wanted.servers());
         self.standalone.send_replace(wanted.config.mcp.standalone);
         self.wanted = wanted;

@@ -61,7 +61,9 @@ pub async fn start(source: Source) -> Result<Daemon, StartError> {
     listeners.spawn(take_in(local, door));
     let sessions = match mcp {
         Some(listener) => {
-            let desk = live.desk(mcp::own_menu(), connections.clone(), admin.started);
+            let menu = mcp::own_menu();
+            connections.spawn(live.federation(menu.clone()).run(stop.clone()));
+            let desk = live.desk(menu, connections.clone(), admin.started);
             let sessions = live.sessions().await;
             connections.spawn(Arc::clone(&desk).announce());
             let handler = move || Handler::new(Arc::clone(&desk));

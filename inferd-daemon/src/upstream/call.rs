@@ -19,6 +19,9 @@ use super::slot::{CALLS_MAX, Slot};
 /// Words of progress that may wait to be passed on; those beyond are dropped.
 const PROGRESS_MAX: usize = 64;
 
+/// What JSON-RPC calls invalid parameters.
+const INVALID_PARAMS: i64 = -32602;
+
 /// The result of a tool, which may say that the tool failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallResult {
@@ -96,6 +99,12 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether the call is wrong, and would be wrong again.
+    #[must_use]
+    pub fn blames_the_call(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Refused { code: INVALID_PARAMS, .. })
+    }
+
     /// Whether the server never saw the call, so that asking again can do nothing twice.
     #[must_use]
     pub fn was_not_sent(&self) -> bool {

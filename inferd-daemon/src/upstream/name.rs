@@ -20,7 +20,7 @@ pub(super) fn spelling(server: &str, own: &str) -> String {
 }
 
 /// The URI of a server's resource, or of a template of such.
-pub(super) fn resource(server: &str, own: &str) -> String {
+pub(crate) fn resource(server: &str, own: &str) -> String {
     format!("{SCHEME}{server}/{own}")
 }
 

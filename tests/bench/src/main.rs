@@ -6,6 +6,7 @@
 //! bytes and parses nothing, so that it takes as little as it can of the cores it shares with what it measures.
 
 mod contestants;
+mod federated;
 mod idle;
 mod litellm;
 mod load;
@@ -34,6 +35,9 @@ struct Arguments {
     /// The built daemon to measure.
     #[arg(long, default_value = "../../target/release/inferd-daemon")]
     ours: PathBuf,
+    /// The built server of the conformance suite, as an upstream of ours.
+    #[arg(long, default_value = "../../target/release/conformance-server")]
+    mcp_server: PathBuf,
     /// How often each contestant has its turn.
     #[arg(long, default_value = "5")]
     rounds: NonZeroUsize,
@@ -67,7 +71,8 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     for name in &arguments.works {
-        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain([idle::NAME, stalled::NAME]).collect();
+        let others = [idle::NAME, stalled::NAME, federated::NAME];
+        let known: Vec<_> = WORKS.iter().map(|work| work.name).chain(others).collect();
         ensure!(known.contains(&name.as_str()), "no work {name:?}; there are {}", known.join(", "));
     }
     let chosen =
@@ -90,6 +95,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     if chosen(stalled::NAME) {
         report::stalled(&stalled::run(&course)?);
+    }
+    if chosen(federated::NAME) {
+        report::federated(&federated::run(&course, &arguments.mcp_server)?);
     }
     Ok(())
 }

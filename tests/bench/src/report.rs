@@ -1,6 +1,7 @@
 //! The table, in Markdown.
 
 use crate::contestants::Contestant::{self, LiteLlm, Ours, Published, Straight};
+use crate::federated::Added;
 use crate::idle::Bytes;
 use crate::litellm;
 use crate::race::{Figure, Finish};
@@ -43,6 +44,15 @@ pub fn row(work: &Work, finish: &Finish) {
 pub fn idle(bytes: &Bytes) {
     let (published, ours) = (bytes.published / 1024.0, bytes.ours / 1024.0);
     println!("| an idle connection | KiB | {published:.1} | {ours:.1} | {:.2} | | |", ours / published);
+}
+
+pub fn federated(rows: &[Added]) {
+    for Added { title, straight, through, added, requests } in rows {
+        let [straight, through, added] = [straight, through, added].map(|pair| join(*pair, whole));
+        println!("| {title} | p50 / p99 of an answer, µs | | {through} | | | {straight} |");
+        println!("| | of it added to the server's, µs | | {added} | | | 0 / 0 |");
+        println!("| | answers in a turn | | {requests} | | | {requests} |");
+    }
 }
 
 /// Ours alone: 0.2.0 has no such streams.

@@ -45,7 +45,8 @@ async fn client(home: &Arc<Home>, major: u32, arguments: &[&str]) -> Result<Valu
 /// What every client has to have seen, whatever way it came.
 fn check(seen: &Value, version: &str) {
     assert_eq!(seen["version"], version, "{seen}");
-    assert_eq!(seen["tools"], json!(["generate", "embed", "list_models", "daemon_status", "lend_model"]));
+    let own = ["generate", "embed", "list_models", "daemon_status", "run_agent", "lend_model"];
+    assert_eq!(seen["tools"], json!(own));
     assert_eq!(seen["resources"], json!(["inferd://status", "inferd://models"]));
     assert_eq!(seen["models"][0]["backend"], "script");
     assert_eq!(

@@ -1,14 +1,12 @@
 //! MCP clients of the built daemon, by way of the built bridge.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use inferd_tests::{Daemon, Home, PATIENCE, free_address};
+use inferd_tests::{Bridge, Daemon, Home, PATIENCE, free_address};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 /// `printf alpha | sha256sum`, and of `beta`.
@@ -24,81 +22,9 @@ fn configured(token_delay_ms: u32, more: &str) -> Result<String> {
     ))
 }
 
-/// A running bridge, and its client.
-struct Bridge {
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    asked: u64,
-}
-
-impl Bridge {
-    fn spawn(home: &Arc<Home>, arguments: &[&str], key: &str) -> Result<Self> {
-        let mut command = home.command("inferd-cli")?;
-        command.arg("mcp").args(arguments).env("KEY", key);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let output = BufReader::new(output.context("it has an output")?).lines();
-        Ok(Self { child, input: input.context("it has an input")?, output, asked: 0 })
-    }
-
-    /// A bridge whose client has begun a session.
-    async fn open(home: &Arc<Home>) -> Result<Self> {
-        let mut bridge = Self::spawn(home, &[], "")?;
-        let hello = bridge.hello().await?;
-        ensure!(hello["result"]["serverInfo"]["name"] == "inferd", "{hello}");
-        bridge.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await?;
-        Ok(bridge)
-    }
-
-    async fn hello(&mut self) -> Result<Value> {
-        let client = json!({ "name": "test", "version": "1" });
-        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-        self.request("initialize", params).await
-    }
-
-    async fn say(&mut self, message: &Value) -> Result<()> {
-        Ok(self.input.write_all(format!("{message}\n").as_bytes()).await?)
-    }
-
-    async fn ask(&mut self, method: &str, params: Value) -> Result<u64> {
-        self.asked += 1;
-        let id = self.asked;
-        self.say(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await?;
-        Ok(id)
-    }
-
-    async fn hear(&mut self) -> Result<Value> {
-        let line = timeout(PATIENCE, self.output.next_line()).await.context("nothing is said")??;
-        Ok(serde_json::from_str(&line.context("the bridge ended")?)?)
-    }
-
-    async fn answer(&mut self, id: u64) -> Result<Value> {
-        loop {
-            let message = self.hear().await?;
-            if message["id"] == id {
-                return Ok(message);
-            }
-        }
-    }
-
-    async fn request(&mut self, method: &str, params: Value) -> Result<Value> {
-        let id = self.ask(method, params).await?;
-        self.answer(id).await
-    }
-
-    /// Has the daemon generate, without waiting for it.
-    async fn begin(&mut self) -> Result<u64> {
-        let meta = json!({ "progressToken": "p" });
-        let params = json!({ "name": "generate", "arguments": { "prompt": "hi" }, "_meta": meta });
-        self.ask("tools/call", params).await
-    }
-
-    async fn generate(&mut self) -> Result<Value> {
-        let id = self.begin().await?;
-        self.answer(id).await
-    }
+async fn generate(bridge: &mut Bridge) -> Result<Value> {
+    let id = bridge.begin("generate", json!({ "prompt": "hi" })).await?;
+    bridge.answer(id).await
 }
 
 fn text(answer: &Value) -> Result<&str> {
@@ -110,12 +36,12 @@ async fn a_session_goes_on_after_the_daemon_was_killed_and_started_again() -> Re
     let daemon = Daemon::start(&configured(0, "")?).await?;
     let home = Arc::clone(daemon.home());
     let mut bridge = Bridge::open(&home).await?;
-    ensure!(text(&bridge.generate().await?)? == "abc");
+    ensure!(text(&generate(&mut bridge).await?)? == "abc");
     let mut daemon = daemon;
     daemon.signal(Signal::KILL)?;
     daemon.ended().await?;
     let daemon = Daemon::start_in(&home).await?;
-    ensure!(text(&bridge.generate().await?)? == "abc");
+    ensure!(text(&generate(&mut bridge).await?)? == "abc");
     daemon.until(|now| now["sessions"] == 1).await?;
     Ok(())
 }
@@ -127,7 +53,7 @@ async fn where_sessions_do_not_persist_the_bridge_begins_another() -> Result<()>
     let mut bridge = Bridge::open(&home).await?;
     daemon.stop().await?;
     let _daemon = Daemon::start_in(&home).await?;
-    ensure!(text(&bridge.generate().await?)? == "abc");
+    ensure!(text(&generate(&mut bridge).await?)? == "abc");
     Ok(())
 }
 
@@ -135,7 +61,7 @@ async fn where_sessions_do_not_persist_the_bridge_begins_another() -> Result<()>
 async fn a_daemon_that_stops_finishes_the_call_of_an_mcp_client() -> Result<()> {
     let mut daemon = Daemon::start(&configured(300, "")?).await?;
     let mut bridge = Bridge::open(&Arc::clone(daemon.home())).await?;
-    let call = bridge.begin().await?;
+    let call = bridge.begin("generate", json!({ "prompt": "hi" })).await?;
     while bridge.hear().await?["method"] != "notifications/progress" {}
     daemon.signal(Signal::TERM)?;
     ensure!(text(&bridge.answer(call).await?)? == "abc");
@@ -147,12 +73,12 @@ async fn a_daemon_that_stops_finishes_the_call_of_an_mcp_client() -> Result<()> 
 async fn a_call_ends_when_it_is_cancelled_and_not_because_its_client_is_away() -> Result<()> {
     let daemon = Daemon::start(&configured(60_000, "")?).await?;
     let mut bridge = Bridge::open(daemon.home()).await?;
-    bridge.begin().await?;
+    bridge.begin("generate", json!({ "prompt": "hi" })).await?;
     daemon.until(|now| now["running"] == 1 && now["sessions"] == 1).await?;
     bridge.child.kill().await?;
     // Its client may come back for the answer.
     let mut other = Bridge::open(daemon.home()).await?;
-    let call = other.begin().await?;
+    let call = other.begin("generate", json!({ "prompt": "hi" })).await?;
     daemon.until(|now| now["running"] == 2).await?;
     let params = json!({ "requestId": call });
     other.say(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params })).await?;

@@ -36,7 +36,8 @@ impl From<&Offers> for Known {
     fn from(offers: &Offers) -> Self {
         Self {
             tools: offers.tools.edition(),
-            resources: offers.resources.edition(),
+            // Both only grow, and templates are told of as resources are.
+            resources: offers.resources.edition() + offers.templates.edition(),
             prompts: offers.prompts.edition(),
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::agent::Agents;
 use crate::audit::Audit;
+use crate::config::RoomConfig;
 use crate::mcp::{Pool, own_menu, tools};
 use crate::queue::Admission;
 use crate::router::Router;
@@ -17,8 +18,10 @@ use crate::service::{ConnectionLimits, Service, Stop};
 mod calling;
 mod cancelling;
 mod changing;
+mod federating;
 mod looking;
 mod refusing;
+mod running;
 mod showing;
 mod stopping;
 
@@ -28,6 +31,7 @@ struct Rig {
     desk: Arc<Desk>,
     menu: Menu,
     calls: TaskTracker,
+    rooms: watch::Sender<Vec<RoomConfig>>,
 }
 
 impl Rig {
@@ -54,7 +58,7 @@ impl Rig {
         let calls = TaskTracker::new();
         let menu = own_menu();
         let desk = Desk::new(terms.subscribe(), menu.clone(), calls.clone(), Instant::now(), lending());
-        Self { terms, desk, menu, calls }
+        Self { terms, desk, menu, calls, rooms: watch::Sender::default() }
     }
 
     fn service(&self) -> Arc<Service> {

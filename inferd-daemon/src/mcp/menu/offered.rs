@@ -8,13 +8,14 @@ use futures_util::future::BoxFuture;
 use rmcp::ErrorData;
 use rmcp::model::{
     CallToolResponse, GetPromptResponse, InputResponses, JsonObject, Prompt, ReadResourceResponse, Resource,
-    Tool,
+    ResourceTemplate, Tool,
 };
+use serde::Serialize;
 
 use crate::mcp::handler::Caller;
 
 /// What clients are told of something that is offered.
-pub(crate) trait Described: Clone + PartialEq + fmt::Debug {
+pub(crate) trait Described: Clone + PartialEq + fmt::Debug + Serialize {
     /// What asking for it leads to.
     type Answer;
 
@@ -38,6 +39,14 @@ impl Described for Resource {
     }
 }
 
+impl Described for ResourceTemplate {
+    type Answer = ReadResourceResponse;
+
+    fn key(&self) -> &str {
+        &self.uri_template
+    }
+}
+
 impl Described for Prompt {
     type Answer = GetPromptResponse;
 
@@ -49,6 +58,8 @@ impl Described for Prompt {
 /// One use of what is offered.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// By which name or URI it was asked for.
+    pub(crate) name: String,
     /// The arguments, as they came. A resource has none.
     pub(crate) arguments: JsonObject,
     /// What was asked of the client when it made this call before, answered.
@@ -78,7 +89,6 @@ impl<D: Described> Offered<D> {
     }
 
     /// The same, found by another name too. It is not listed under it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the daemon's own have one name each"))]
     pub(crate) fn also_called(mut self, name: impl Into<String>) -> Self {
         self.other_names.push(name.into());
         self

@@ -6,14 +6,20 @@ use rmcp::ErrorData;
 use rmcp::model::PaginatedRequestParams;
 
 use super::{Described, Offered};
+use crate::mcp::size::json_bytes;
 
 /// How many are listed at once.
 const PAGE: usize = 1000;
+
+/// How much JSON they may be together, in bytes. One that is more is a page of its own.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A list. It never changes: another takes its place.
 #[derive(Debug)]
 pub(crate) struct Table<D: Described> {
     listed: Vec<Offered<D>>,
+    /// What each takes as JSON, in bytes.
+    sizes: Vec<usize>,
     by_name: HashMap<String, usize>,
     edition: u64,
 }
@@ -21,7 +27,7 @@ pub(crate) struct Table<D: Described> {
 impl<D: Described> Table<D> {
     /// One of `offered`, in this order. Whose name is given already is left out.
     pub(super) fn of(offered: impl Iterator<Item = Offered<D>>) -> Self {
-        let mut table = Self { listed: Vec::new(), by_name: HashMap::new(), edition: 0 };
+        let mut table = Self { listed: Vec::new(), sizes: Vec::new(), by_name: HashMap::new(), edition: 0 };
         for offered in offered {
             if let Some(name) = offered.names().find(|name| table.by_name.contains_key(*name)) {
                 tracing::warn!(name, "left out of what MCP clients are offered: the name is taken");
@@ -29,6 +35,7 @@ impl<D: Described> Table<D> {
             }
             let at = table.listed.len();
             table.by_name.extend(offered.names().map(|name| (name.to_owned(), at)));
+            table.sizes.push(json_bytes(offered.described()));
             table.listed.push(offered);
         }
         table
@@ -65,9 +72,19 @@ impl<D: Described> Table<D> {
                 ErrorData::invalid_params("the list has no such page: begin with the first", None)
             })?,
         };
-        let end = self.listed.len().min(start + PAGE);
+        let end = self.end_of_page(start);
         let page = self.listed[start..end].iter().map(|offered| offered.described().clone()).collect();
         Ok((page, self.listed.get(end).map(|next| next.described().key().to_owned())))
+    }
+
+    fn end_of_page(&self, start: usize) -> usize {
+        let mut bytes = 0;
+        let fits = self.sizes[start..].iter().take(PAGE).take_while(|&&size| {
+            let is_first = bytes == 0;
+            bytes += size;
+            is_first || bytes <= PAGE_BYTES
+        });
+        start + fits.count()
     }
 
     fn described(&self) -> impl Iterator<Item = &D> {

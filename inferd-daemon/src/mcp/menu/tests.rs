@@ -83,3 +83,24 @@ fn a_long_list_has_pages_and_a_page_is_found_in_the_list_that_took_its_place() {
     let gone = page(Some("t0")).unwrap_err();
     assert_eq!(gone.code, rmcp::model::ErrorCode::INVALID_PARAMS);
 }
+
+#[test]
+fn a_page_holds_no_more_than_a_megabyte_unless_one_alone_is_more() {
+    let menu = Menu::new(Supplied::default());
+    let long = "x".repeat(400_000);
+    let longest = "x".repeat(2_000_000);
+    let tools =
+        vec![tool("a", &long), tool("b", &long), tool("c", &long), tool("d", &longest), tool("e", "")];
+    menu.supply(Supplied { tools, ..Supplied::default() });
+    let (mut pages, mut cursor) = (Vec::new(), None);
+    loop {
+        let asked = PaginatedRequestParams::default().with_cursor(cursor);
+        let (page, next) = menu.now().tools.page(Some(&asked)).unwrap();
+        pages.push(page.iter().map(|tool| tool.name.to_string()).collect::<String>());
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["ab", "c", "d", "e"]);
+}

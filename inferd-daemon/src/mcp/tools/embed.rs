@@ -42,7 +42,7 @@ async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Fail
             entry.embedded(&embedded, &backend);
             result(embedded, backend, reads_structure(&call))
         }
-        Err(ended) => Err(ended.told(&mut entry, named_model)),
+        Err(ended) => Err(ended.told(&mut entry, |error| Failure::of(error, named_model))),
     }
 }
 

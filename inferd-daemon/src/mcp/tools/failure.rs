@@ -6,7 +6,9 @@ use inferd_proto::{ErrorCode, ProtoError, QueueState};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Serialize;
 
+use crate::agent::AgentError;
 use crate::answer::{AnswerError, Said};
+use crate::upstream::CallError;
 
 /// A tool's error: its text for people and models, the same in fields for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,6 +47,27 @@ impl Failure {
     pub(crate) fn of(error: &AnswerError, named_model: bool) -> Self {
         let Said { code, retry_after, queue } = error.said(named_model);
         Self { code, message: error.to_string(), retry_after_ms: retry_after.map(millis), queue }
+    }
+
+    /// An agent turn that ended without its answer.
+    pub(crate) fn of_turn(error: &AgentError, named_model: bool) -> Self {
+        let Said { code, retry_after, queue } = error.said(named_model);
+        Self { code, message: error.to_string(), retry_after_ms: retry_after.map(millis), queue }
+    }
+
+    /// The same, where a field of the wire's object `of` is an argument of its own.
+    pub(super) fn flattened(mut self, of: &str) -> Self {
+        if let Some(message) = self.message.strip_prefix(of).and_then(|rest| rest.strip_prefix('.')) {
+            self.message = message.to_owned();
+        }
+        self
+    }
+
+    /// A tool of an upstream server that was not called, or has no result.
+    pub(crate) fn of_call(error: &CallError) -> Self {
+        let code =
+            if error.blames_the_call() { ErrorCode::InvalidRequest } else { ErrorCode::BackendUnavailable };
+        Self::plain(code, error.to_string())
     }
 
     fn plain(code: ErrorCode, message: impl Into<String>) -> Self {

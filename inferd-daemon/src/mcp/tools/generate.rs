@@ -1,9 +1,6 @@
 //! The tool `generate`: a prompt or a conversation enters, its answer leaves, and on the way there what a client that
 //! gave a progress token is shown.
 
-mod courier;
-mod telling;
-
 use inferd_proto::{
     ClientFrame, IMAGE_TOKEN_BUDGETS, Message, Request, Resolved, Role, STOP_MAX, StopReason, Timings,
     ToolCall, Usage,
@@ -13,12 +10,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::courier::Courier;
 use super::racing::{enter, race};
+use super::telling::{Board, Finished, Telling};
 use super::{Call, Failure, Offered, answered, described, fields};
 use crate::answer::{AnswerError, answer};
 use crate::audit::{Asked, Entry, Witness};
-use courier::Courier;
-use telling::{Board, Finished, Telling};
 
 pub(super) fn tool() -> Offered {
     let tool = described(
@@ -44,7 +41,7 @@ async fn run(mut call: Call, schema: &JsonObject) -> Result<CallToolResult, Fail
     let mut entry = enter(&call, received, || Asked::from(&request))?;
     let board = Board::default();
     let finished = race(&call, generate(&call, request, received, &board, &mut entry)).await;
-    finished.map(result).map_err(|ended| ended.told(&mut entry, named_model))
+    finished.map(result).map_err(|ended| ended.told(&mut entry, |error| Failure::of(error, named_model)))
 }
 
 /// Generates the answer, shown as it grows.
@@ -56,7 +53,7 @@ async fn generate(
     entry: &mut Entry,
 ) -> Result<Finished, AnswerError> {
     let (service, client) = (&call.caller.service, &call.caller.client);
-    let courier = Courier::new(&call.caller, board);
+    let courier = Courier::new(&call.caller, board, "generate");
     let mut telling = Telling { board, received };
     let mut witness = Witness { entry: &mut *entry, replies: &mut telling };
     let request = Box::new(request);
@@ -81,8 +78,17 @@ async fn generate(
 /// The request that the arguments stand for.
 fn request(mut arguments: JsonObject, schema: &JsonObject) -> Result<Resolved, Failure> {
     fields::refuse_unknown(&arguments, schema)?;
-    let prompt = fields::take_text(&mut arguments, "prompt")?;
     let system = fields::take_text(&mut arguments, "system")?;
+    let mut request = spoken(arguments)?;
+    if let Some(system) = system {
+        request.messages.insert(0, said_by(Role::System, system));
+    }
+    Ok(Request { stream: Some(true), ..request }.resolve()?)
+}
+
+/// The request that the arguments are, where a `prompt` may stand for the messages.
+pub(super) fn spoken(mut arguments: JsonObject) -> Result<Request, Failure> {
+    let prompt = fields::take_text(&mut arguments, "prompt")?;
     let mut request = match fields::as_on_the_wire(&arguments)? {
         ClientFrame::Request(request) => *request,
         _ => unreachable!("it has no `type`"),
@@ -93,12 +99,9 @@ fn request(mut arguments: JsonObject, schema: &JsonObject) -> Result<Resolved, F
         (None, true) => return Err(Failure::invalid("prompt: expected it or `messages`")),
         (None, false) => {}
     }
-    if let Some(system) = system {
-        request.messages.insert(0, said_by(Role::System, system));
-    }
     // Where it waits is told to whoever asked for such news; nothing else depends on it.
     request.progress = Some(true);
-    Ok(Request { stream: Some(true), ..request }.resolve()?)
+    Ok(request)
 }
 
 fn said_by(role: Role, text: String) -> Message {
@@ -120,7 +123,7 @@ struct Answered {
 }
 
 fn result(finished: Finished) -> CallToolResult {
-    let Finished { text, stop_reason, usage, backend, model, tool_calls, timings } = finished;
+    let Finished { text, stop_reason, usage, backend, model, tool_calls, timings, turn: _ } = finished;
     let shown = if text.is_empty() && !tool_calls.is_empty() {
         serde_json::to_string(&tool_calls).expect("plain data is JSON")
     } else {
@@ -174,7 +177,7 @@ fn input() -> Value {
     fields::object(&properties, &[])
 }
 
-fn message() -> Value {
+pub(super) fn message() -> Value {
     json!({
         "type": "object",
         "properties": {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Call, Failure, Offered, answered, described, fields};
 use crate::router::LaneState;
 use crate::service::Service;
+use crate::upstream::Server;
 
 pub(super) fn list_models() -> Offered {
     let properties = json!({ "models": { "type": "array", "items": fields::object(
@@ -40,13 +41,23 @@ pub(super) fn daemon_status() -> Offered {
         "queue_depth": { "type": "integer", "description": "Requests that may wait" },
         "clients": { "type": "integer", "description": "Clients that are connected" },
         "lanes": { "type": "array", "items": { "type": "object" } },
+        "servers": {
+            "type": "array",
+            "items": { "type": "object" },
+            "description": "Upstream servers, and how each of them is",
+        },
+        "warnings": {
+            "type": "array",
+            "items": { "type": "string" },
+            "description": "Upstream servers that are not connected, and why",
+        },
     });
     let names =
         ["version", "status", "uptime_s", "running", "waiting", "active", "queue_depth", "clients", "lanes"];
     let tool = looking(
         "daemon_status",
         "Daemon status",
-        "Says how busy the daemon is: what runs, what waits, and how each of its lanes is.",
+        "Says how busy the daemon is: what runs, what waits, and how each of its lanes and upstream servers is.",
         fields::object(&properties, &names),
     );
     Offered::own(tool, |call| async move {
@@ -90,10 +101,15 @@ pub(crate) struct Standing {
     queue_depth: usize,
     clients: usize,
     lanes: Vec<LaneState>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<Server>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 pub(crate) fn status(service: &Service, uptime_s: u64) -> Standing {
     let queue = service.gate.state();
+    let upstream = service.agents.upstreams().catalogue();
     Standing {
         version: env!("CARGO_PKG_VERSION"),
         status: if service.stop.is_said() { "draining" } else { "ready" },
@@ -104,5 +120,7 @@ pub(crate) fn status(service: &Service, uptime_s: u64) -> Standing {
         queue_depth: queue.capacity,
         clients: service.gate.clients(),
         lanes: service.router.state(),
+        servers: upstream.servers.clone(),
+        warnings: upstream.warnings(),
     }
 }

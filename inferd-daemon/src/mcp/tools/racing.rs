@@ -1,28 +1,32 @@
 //! A call's work beside everything that may end it first.
 
+use std::fmt;
+
 use super::{Call, Failure};
-use crate::answer::AnswerError;
 use crate::audit::{Asked, Entry, Outcome};
 
 /// Why a call has no answer.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended<E> {
     /// As any request may.
-    Failed(AnswerError),
+    Failed(E),
     /// Its caller wants it no more.
     Cancelled,
     /// The daemon stops, and would wait no longer.
     Overdue,
 }
 
-impl Ended {
-    /// Leaves it in the log, and says it to the caller; an error of the model only to who named one.
-    pub(super) fn told(self, entry: &mut Entry, named_model: bool) -> Failure {
+impl<E: fmt::Display> Ended<E>
+where
+    Outcome: for<'e> From<&'e E>,
+{
+    /// Leaves it in the log, and says it to the caller: a failure as `said`.
+    pub(super) fn told(self, entry: &mut Entry, said: impl FnOnce(&E) -> Failure) -> Failure {
         match self {
             Self::Failed(error) => {
                 tracing::debug!(%error, "call failed");
                 entry.ended(Outcome::from(&error));
-                Failure::of(&error, named_model)
+                said(&error)
             }
             Self::Cancelled => {
                 entry.ended(Outcome::CANCELLED);
@@ -48,12 +52,8 @@ pub(super) fn enter<'a>(
     Ok(entry)
 }
 
-/// Does `work`, which the answer page does, until it ends, its caller wants it no more, or the daemon's patience is
-/// over.
-pub(super) async fn race<T>(
-    call: &Call,
-    work: impl Future<Output = Result<T, AnswerError>>,
-) -> Result<T, Ended> {
+/// Does `work` until it ends, its caller wants it no more, or the daemon's patience is over.
+pub(crate) async fn race<T, E>(call: &Call, work: impl Future<Output = Result<T, E>>) -> Result<T, Ended<E>> {
     tokio::select! {
         biased;
         outcome = work => outcome.map_err(Ended::Failed),

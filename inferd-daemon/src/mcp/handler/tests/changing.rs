@@ -38,7 +38,12 @@ fn one_of_each() -> Supplied {
         let said = PromptMessage::new_text(Role::User, format!("Greet {name}"));
         std::future::ready(Ok(GetPromptResult::new(vec![said]).into()))
     });
-    Supplied { tools: vec![tool("hi")], resources: vec![resource], prompts: vec![prompt] }
+    Supplied {
+        tools: vec![tool("hi")],
+        resources: vec![resource],
+        prompts: vec![prompt],
+        ..Supplied::default()
+    }
 }
 
 impl Rig {

@@ -21,7 +21,8 @@ async fn the_daemon_says_what_it_can_do() {
     let tools = session.request("tools/list", json!({})).await;
     let tools = tools["result"]["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["generate", "embed", "list_models", "daemon_status", "lend_model"]);
+    let own = ["generate", "embed", "list_models", "daemon_status", "run_agent", "lend_model"];
+    assert_eq!(names, own);
     let prompts = session.request("prompts/list", json!({})).await;
     assert_eq!(prompts["result"]["prompts"], json!([]));
 }
@@ -50,7 +51,11 @@ async fn a_result_has_every_field_its_schema_requires_and_no_other() {
     let own = tools::own();
     let apart = ["embed", "lend_model"];
     for tool in own.iter().map(Offered::described).filter(|tool| !apart.contains(&&*tool.name)) {
-        let arguments = if tool.name == "generate" { json!({ "prompt": "a" }) } else { json!({}) };
+        let arguments = if ["generate", "run_agent"].contains(&&*tool.name) {
+            json!({ "prompt": "a" })
+        } else {
+            json!({})
+        };
         let result = session.call(&tool.name, arguments).await;
         let (fields, schema) =
             (result["structuredContent"].as_object().unwrap(), tool.output_schema.as_ref().unwrap());

@@ -20,23 +20,22 @@ const EVERY: Duration = Duration::from_millis(100);
 /// How much of it is shown at once; of a longer one its end.
 const SHOWN_BYTES_MAX: usize = 16 * 1024;
 
-/// Who the log lines are from.
-const LOGGER: &str = "generate";
-
 pub(super) struct Courier<'c> {
     caller: &'c Caller,
     board: &'c Board,
+    /// Who the log lines are from.
+    logger: &'static str,
     token: Option<ProgressToken>,
     /// Of the log lines that are wanted; `None`: none is.
     level: Option<Level>,
-    /// Tokens that were there when it was last shown.
+    /// How much there was to show when it was last shown.
     shown: AtomicU32,
 }
 
 impl<'c> Courier<'c> {
-    pub(super) fn new(caller: &'c Caller, board: &'c Board) -> Self {
+    pub(super) fn new(caller: &'c Caller, board: &'c Board, logger: &'static str) -> Self {
         let token = caller.context.meta.get_progress_token();
-        Self { caller, board, token, level: caller.log_level, shown: AtomicU32::new(0) }
+        Self { caller, board, logger, token, level: caller.log_level, shown: AtomicU32::new(0) }
     }
 
     /// Shows what there is to show, for ever.
@@ -54,7 +53,7 @@ impl<'c> Courier<'c> {
         let (notes, progress) = self.take();
         let peer = &self.caller.context.peer;
         for note in notes {
-            if let Err(error) = log::send(peer, note.level, LOGGER, note.data).await {
+            if let Err(error) = log::send(peer, note.level, self.logger, note.data).await {
                 tracing::debug!(%error, "a log line did not reach its client");
             }
         }
@@ -69,10 +68,10 @@ impl<'c> Courier<'c> {
         let mut told = self.board.told();
         let wanted = |note: &Note| self.level.is_some_and(|level| log::is_at_least(note.level, level));
         let notes = told.notes.drain(..).filter(wanted).collect();
-        let grown = told.tokens > self.shown.swap(told.tokens, Ordering::Relaxed);
+        let grown = told.news > self.shown.swap(told.news, Ordering::Relaxed);
         let progress = self.token.as_ref().filter(|_| grown).map(|token| {
-            let progress = ProgressNotificationParam::new(token.clone(), f64::from(told.tokens));
-            progress.with_message(end_of(&told.text))
+            let progress = ProgressNotificationParam::new(token.clone(), f64::from(told.news));
+            progress.with_message(format!("{}{}", told.heading, end_of(&told.text)))
         });
         (notes, progress)
     }
