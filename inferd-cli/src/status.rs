@@ -168,9 +168,9 @@ mod tests {
                 {"name": "cloud", "kind": "openai", "state": "shut", "running": 0, "ready": false, "models": []},
             ],
             "servers": [
-                {"id": "files", "kind": "stdio", "state": "ready", "since_s": 700, "latency_ms": 1.3, "tools": 12,
+                {"id": "files", "kind": "stdio", "state": "live", "since_s": 700, "latency_ms": 1.3, "tools": 12,
                  "remarks": ["tools: \"x\": it has no input schema"]},
-                {"id": "prod", "kind": "http", "state": "waiting", "since_s": 3, "tools": 0,
+                {"id": "prod", "kind": "http", "state": "down", "since_s": 3, "tools": 0,
                  "last_error": "connect to prod:443: connection refused"},
             ],
         });

@@ -55,7 +55,7 @@ async fn with_upstream() -> Result<(Daemon, SocketAddr)> {
          [[servers]]\nid = \"every\"\ncommand = {command}\n"
     );
     let daemon = Daemon::start(&config).await?;
-    daemon.until(|now| now["servers"][0]["state"] == "ready").await?;
+    daemon.until(|now| now["servers"][0]["state"] == "live").await?;
     Ok((daemon, listen))
 }
 

@@ -63,7 +63,7 @@ impl ServerApi for Federated {
         let Some(server) = catalogue.server(id) else {
             return Err(ApiError::Unavailable(format!("server `{id}` is not there yet")));
         };
-        if server.condition.state != State::Ready {
+        if server.condition.state != State::Live {
             let reason = server.condition.last_error.as_deref().unwrap_or("it has not answered yet");
             return Err(ApiError::Unavailable(format!("server `{id}` is not connected: {reason}")));
         }

@@ -62,9 +62,9 @@ fn info(server: &Server) -> ServerInfo {
 
 fn state(server: &Server) -> ServerState {
     match server.condition.state {
-        State::Ready => ServerState::Live,
+        State::Live => ServerState::Live,
         State::Connecting if server.condition.last_error.is_none() => ServerState::Connecting,
-        State::Connecting | State::Waiting => ServerState::Down,
+        State::Connecting | State::Down => ServerState::Down,
     }
 }
 
@@ -72,7 +72,7 @@ fn state(server: &Server) -> ServerState {
 fn warnings(server: &Server) -> Vec<Warning> {
     let condition = &server.condition;
     let reason = condition.last_error.as_deref().unwrap_or("it has not answered yet");
-    let away = (condition.state != State::Ready).then(|| match condition.tools {
+    let away = (condition.state != State::Live).then(|| match condition.tools {
         0 => format!("left out: {reason}"),
         _ => format!("stale: {reason}"),
     });

@@ -93,9 +93,9 @@ pub enum State {
     /// It is being connected to.
     Connecting,
     /// It can be called.
-    Ready,
+    Live,
     /// It was lost or not reached, and is tried again soon.
-    Waiting,
+    Down,
 }
 
 /// Counts changes of what is offered; each only grows.
@@ -133,7 +133,7 @@ impl Catalogue {
     /// A line for each server whose tools are stale or missing.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let away = self.servers.iter().filter(|server| server.condition.state != State::Ready);
+        let away = self.servers.iter().filter(|server| server.condition.state != State::Live);
         away.map(Server::warning).collect()
     }
 
@@ -204,7 +204,7 @@ fn offers_of(standing: &Standing, list: List) -> impl Iterator<Item = Offer> {
         List::Templates => &listing.templates,
         List::Prompts => &listing.prompts,
     };
-    let stale = standing.server.condition.state != State::Ready;
+    let stale = standing.server.condition.state != State::Live;
     entries.iter().filter_map(move |entry| {
         let own_name = key_of(list, entry)?.to_owned();
         let (name, spelling) = match list {

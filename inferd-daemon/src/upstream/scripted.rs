@@ -85,7 +85,7 @@ impl Stage {
         let mut changes = self.upstreams.changes();
         let is_ready = changes.wait_for(|catalogue| {
             let server = catalogue.server(server);
-            server.is_some_and(|server| server.condition.state == super::State::Ready)
+            server.is_some_and(|server| server.condition.state == super::State::Live)
         });
         timeout(LONG, is_ready).await.expect("it becomes ready").expect("there are servers");
     }

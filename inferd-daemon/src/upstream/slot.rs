@@ -93,7 +93,7 @@ impl Slot {
 
     /// What it offers is known, for the first time in this session or again.
     pub(super) fn ready(&self, session: &Arc<dyn Session>, listing: Listing, latency: Duration) {
-        self.enter(State::Ready);
+        self.enter(State::Live);
         let mut held = self.lock();
         held.session = Some(Arc::clone(session));
         held.logged = None;
@@ -106,7 +106,7 @@ impl Slot {
 
     /// It is no longer to be called, and why.
     pub(super) fn losing(&self, reason: &str) {
-        self.enter(State::Waiting);
+        self.enter(State::Down);
         let mut held = self.lock();
         held.session = None;
         held.standing.server.condition.last_error = Some(reason.to_owned());

@@ -24,7 +24,7 @@ async fn a_model_calls_both_at_once_and_answers_and_calls_reach_the_right_one_be
              [[servers]]\nid = \"dead\"\nurl = \"http://127.0.0.1:{dead}/mcp\"\n"
         );
     let daemon = Daemon::start(&config).await?;
-    let is_ready = |server: &&Value| server["state"] == "ready";
+    let is_ready = |server: &&Value| server["state"] == "live";
     daemon
         .until(|now| now["servers"].as_array().is_some_and(|all| all.iter().filter(is_ready).count() == 2))
         .await?;

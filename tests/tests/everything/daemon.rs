@@ -19,7 +19,7 @@ async fn daemon(port: u16) -> Result<(Daemon, Bridge)> {
          [[servers]]\nid = \"dead\"\nurl = \"http://127.0.0.1:{dead}/mcp\"\n"
     );
     let daemon = Daemon::start(&config).await?;
-    daemon.until(|now| is(now, "piped", "ready") && is(now, "web", "ready")).await?;
+    daemon.until(|now| is(now, "piped", "live") && is(now, "web", "live")).await?;
     let client = Bridge::open(daemon.home()).await?;
     Ok((daemon, client))
 }
@@ -138,7 +138,7 @@ async fn a_call_of_one_that_is_killed_fails_within_a_second_and_it_is_back_withi
 
     let _web = serve_http(port).await?;
     let back = Instant::now();
-    timeout(LONG, daemon.until(|now| is(now, "web", "ready"))).await??;
+    timeout(LONG, daemon.until(|now| is(now, "web", "live"))).await??;
     ensure!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
     let again = client.call("web__echo", json!({ "message": "again" })).await?;
     ensure!(text(&again)? == "Echo: again", "{again}");

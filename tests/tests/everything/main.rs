@@ -84,7 +84,7 @@ async fn two_that_live_are_listed_and_called_beside_one_that_is_dead() -> Result
     let (port, dead) = (free_port()?, free_port()?);
     let _web = serve_http(port).await?;
     let upstreams = upstreams(port, dead)?;
-    until(&upstreams, |all| is(all, "piped", State::Ready) && is(all, "web", State::Ready)).await?;
+    until(&upstreams, |all| is(all, "piped", State::Live) && is(all, "web", State::Live)).await?;
     let catalogue = upstreams.catalogue();
     let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
     ensure!(names.contains(&"piped::echo") && names.contains(&"web::echo") && names.is_sorted(), "{names:?}");
@@ -119,7 +119,7 @@ async fn one_killed_during_a_call_says_so_within_a_second_and_is_back_within_fiv
     let (port, dead) = (free_port()?, free_port()?);
     let mut web = serve_http(port).await?;
     let upstreams = upstreams(port, dead)?;
-    until(&upstreams, |all| is(all, "web", State::Ready)).await?;
+    until(&upstreams, |all| is(all, "web", State::Live)).await?;
     let arguments = object(json!({"duration": 30, "steps": 300}));
     let under_way = Notify::new();
     let call = async {
@@ -136,13 +136,13 @@ async fn one_killed_during_a_call_says_so_within_a_second_and_is_back_within_fiv
     let took = ended.saturating_duration_since(killed?);
     ensure!(took < Duration::from_secs(1), "{took:?}");
     ensure!(matches!(&error, CallError::Lost { server, .. } if server == "web"), "{error}");
-    until(&upstreams, |all| is(all, "web", State::Waiting)).await?;
+    until(&upstreams, |all| is(all, "web", State::Down)).await?;
     let refused = upstreams.call("web::echo", None, |_| {}).await.unwrap_err();
     ensure!(refused.was_not_sent() && refused.to_string().contains("connection refused"), "{refused}");
 
     let _web = serve_http(port).await?;
     let back = Instant::now();
-    until(&upstreams, |all| is(all, "web", State::Ready)).await?;
+    until(&upstreams, |all| is(all, "web", State::Live)).await?;
     ensure!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
     upstreams.call("web::echo", object(json!({"message": "again"})), |_| {}).await?;
     upstreams.stop().await;

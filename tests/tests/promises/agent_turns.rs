@@ -47,7 +47,7 @@ async fn daemon(model: &Upstream, notes: &Notes, more: &str) -> Result<Daemon> {
     let config = [more, &model.backend("m"), &notes.table("a")?, &notes.table("b")?].concat();
     let daemon = Daemon::start(&config).await?;
     let ready = |now: &Value| {
-        now["servers"].as_array().is_some_and(|all| all.iter().all(|server| server["state"] == "ready"))
+        now["servers"].as_array().is_some_and(|all| all.iter().all(|server| server["state"] == "live"))
     };
     daemon.until(ready).await?;
     Ok(daemon)
@@ -140,7 +140,7 @@ async fn servers_and_tools_are_listed_and_called_from_the_cli() -> Result<()> {
     let daemon = Daemon::start(&config).await?;
     let listed = |now: &Value| {
         let all = now["servers"].as_array().cloned().unwrap_or_default();
-        all.iter().filter(|server| server["state"] == "ready").count() == 2
+        all.iter().filter(|server| server["state"] == "live").count() == 2
             && all.iter().any(|server| server["last_error"].is_string())
     };
     daemon.until(listed).await?;

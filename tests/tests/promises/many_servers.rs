@@ -83,8 +83,7 @@ async fn servers_are_shown_with_their_state_and_the_dead_ones_with_the_reason() 
     ];
     let daemon = Daemon::start(&config.concat()).await?;
     let error = |now: &Value, id| server(now, id).is_some_and(|it| it["last_error"].is_string());
-    let now =
-        daemon.until(|now| is(now, "good", "ready") && error(now, "crash") && error(now, "far")).await?;
+    let now = daemon.until(|now| is(now, "good", "live") && error(now, "crash") && error(now, "far")).await?;
     let good = server(&now, "good").context("it is shown")?;
     assert_eq!((&good["kind"], &good["tools"]), (&json!("stdio"), &json!(1)));
     assert!(good["latency_ms"].is_number(), "{good}");
@@ -103,7 +102,7 @@ async fn a_reload_restarts_the_servers_that_changed_and_no_others() -> Result<()
     let scripts = Scripts::new()?;
     let (same, other) = (scripts.table("same", "server.sh"), scripts.table("other", "server.sh"));
     let daemon = Daemon::start(&[MOCK, &same, &other].concat()).await?;
-    daemon.until(|now| is(now, "same", "ready") && is(now, "other", "ready")).await?;
+    daemon.until(|now| is(now, "same", "live") && is(now, "other", "live")).await?;
     let (same_pid, other_pid) = (scripts.pid("same").await?, scripts.pid("other").await?);
     std::fs::remove_file(scripts.path("other.pid"))?;
     let changed = other.replace("[\"PATH\"]", "[\"PATH\", \"HOME\"]");
@@ -111,7 +110,7 @@ async fn a_reload_restarts_the_servers_that_changed_and_no_others() -> Result<()
     let reloaded = daemon.reload().await?;
     assert_eq!(reloaded["settings"], json!(["[[servers]] other"]));
     ensure!(scripts.pid("other").await? != other_pid, "it is another process");
-    daemon.until(|now| is(now, "other", "ready")).await?;
+    daemon.until(|now| is(now, "other", "live")).await?;
     ensure!(runs(&same_pid) && scripts.pid("same").await? == same_pid, "it is the same process");
 
     daemon.home().configure(MOCK)?;
@@ -135,7 +134,7 @@ async fn a_daemon_that_ends_leaves_no_program_behind() -> Result<()> {
             ids.push("silent");
         }
         let mut daemon = Daemon::start(&tables.concat()).await?;
-        daemon.until(|now| is(now, "good", "ready")).await?;
+        daemon.until(|now| is(now, "good", "live")).await?;
         let mut pids = Vec::new();
         for id in ids {
             pids.push(scripts.pid(id).await?);

@@ -21,9 +21,9 @@ fn catalogue(standings: &[Standing]) -> Catalogue {
 #[tokio::test]
 async fn lists_are_sorted_whoever_answered_first() {
     let catalogue = catalogue(&[
-        standing("b", State::Ready, &["z", "a"]),
-        standing("a-b", State::Waiting, &["x"]),
-        standing("a", State::Ready, &["z"]),
+        standing("b", State::Live, &["z", "a"]),
+        standing("a-b", State::Down, &["x"]),
+        standing("a", State::Live, &["z"]),
     ]);
     let names: Vec<_> = catalogue.tools.iter().map(|tool| (tool.name.as_str(), tool.stale)).collect();
     assert_eq!(names, [("a-b::x", true), ("a::z", false), ("b::a", false), ("b::z", false)]);
@@ -44,8 +44,7 @@ async fn three_hundred_strange_names_are_all_found_and_all_valid() {
         })
         .collect();
     let strange: Vec<&str> = strange.iter().map(String::as_str).collect();
-    let catalogue =
-        catalogue(&[standing("a", State::Ready, &strange), standing("b", State::Ready, &strange)]);
+    let catalogue = catalogue(&[standing("a", State::Live, &strange), standing("b", State::Live, &strange)]);
     assert_eq!(catalogue.tools.len(), 600);
     for tool in &catalogue.tools {
         assert!(tool.spelling.len() <= 64, "{}", tool.spelling);
@@ -63,7 +62,7 @@ async fn three_hundred_strange_names_are_all_found_and_all_valid() {
 
 #[tokio::test]
 async fn a_name_is_looked_up_and_never_split() {
-    let catalogue = catalogue(&[standing("a", State::Ready, &["b::c"]), standing("d", State::Ready, &["e"])]);
+    let catalogue = catalogue(&[standing("a", State::Live, &["b::c"]), standing("d", State::Live, &["e"])]);
     assert_eq!(catalogue.tool("a::b::c").unwrap().own_name, "b::c");
     for nobody in ["a::b", "a__b__c", "d__e__", "d::e::", "e", "::e", ""] {
         assert!(catalogue.tool(nobody).is_none(), "{nobody}");
@@ -73,7 +72,7 @@ async fn a_name_is_looked_up_and_never_split() {
 
 #[tokio::test]
 async fn resources_and_prompts_are_named_after_their_server_too() {
-    let mut it = standing("files", State::Ready, &[]);
+    let mut it = standing("files", State::Live, &[]);
     let entry = |value: Value| Arc::new(value.as_object().unwrap().clone());
     it.listing = Arc::new(Listing {
         resources: vec![entry(json!({"uri": "file:///a", "name": "a"}))],

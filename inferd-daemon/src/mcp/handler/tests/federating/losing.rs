@@ -89,7 +89,7 @@ async fn the_status_names_servers_that_are_away_with_the_reason() {
     let status = session.call("daemon_status", json!({})).await["structuredContent"].take();
     assert_eq!(
         (&status["servers"][0]["id"], &status["servers"][0]["state"]),
-        (&json!("files"), &json!("ready"))
+        (&json!("files"), &json!("live"))
     );
     assert_eq!(status["warnings"], Value::Null);
     drop(files);
