@@ -130,7 +130,7 @@ async fn a_call_of_one_that_is_killed_fails_within_a_second_and_it_is_back_withi
     ensure!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
     let said = text(&answer["result"])?;
     ensure!(said.starts_with("backend_unavailable: server `web` was lost during the call"), "{said}");
-    daemon.until(|now| is(now, "web", "waiting")).await?;
+    daemon.until(|now| is(now, "web", "down")).await?;
     let away = client.call("web__echo", json!({ "message": "hi" })).await?;
     ensure!(text(&away)?.starts_with("backend_unavailable: server `web` is not connected"), "{away}");
     let other = client.call("piped__echo", json!({ "message": "hi" })).await?;
